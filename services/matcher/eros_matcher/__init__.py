@@ -1,0 +1,1 @@
+"""Reciprocal matching: the API, the worker and the compute child."""

@@ -1,0 +1,1 @@
+"""The compute child: one process that computes in small, stoppable chunks."""

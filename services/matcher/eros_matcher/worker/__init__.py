@@ -1,0 +1,1 @@
+"""The worker: leases batches, halts people who wake, commits results; never computes."""
