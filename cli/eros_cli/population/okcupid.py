@@ -55,7 +55,7 @@ def people(path: Path) -> Iterator[accounts_pb2.ImportedAccount]:
 
 
 def profile(row: Mapping[str, str], random: Random) -> profile_pb2.UpdateProfileRequest:
-    """One row as a profile; raises UnreadableFileError when sex, orientation or age is no such thing."""
+    """One row as a profile; raises UnreadableFileError where it cannot."""
     try:
         gender = {"f": "female", "m": "male"}[row["sex"]]
         age = min(max(int(row["age"]), _YOUNGEST), _OLDEST)
