@@ -1,0 +1,1 @@
+"""What every EROS service shares: lifecycle, errors, identity, clocks, settings, telemetry."""

@@ -1,0 +1,106 @@
+"""Sessions that are refused before their tokens expire, mirrored from the activity Valkey.
+
+The sorted set ``revoked:sids`` holds session ids by the wall second (since 1970) until which
+tokens of theirs may still be around; the channel ``revoked`` carries each id when it is added.
+The channel makes it quick, a poll twice a second makes it true.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import datetime
+from typing import Final
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from eros_common import logging
+from eros_common.clocks import Clock, SystemClock
+from eros_common.ids import SessionId
+
+KEY: Final = "revoked:sids"
+CHANNEL: Final = "revoked"
+POLL_SECONDS: Final = 0.5
+
+log = logging.get("auth.revocations")
+
+
+class Revocations:
+    """Adds to the set; accounts' side."""
+
+    def __init__(self, redis: Redis, *, clock: Clock | None = None) -> None:
+        self._redis = redis
+        self._clock = clock or SystemClock()
+
+    async def revoke(self, session_id: SessionId, until: datetime) -> None:
+        """Refuses the session's tokens until a wall instant (their longest possible expiry).
+
+        Raises ``redis.exceptions.RedisError`` if that cannot be written.
+        """
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.zremrangebyscore(KEY, "-inf", self._clock.wall().timestamp())
+            pipe.zadd(KEY, {session_id: until.timestamp()}, gt=True)
+            pipe.publish(CHANNEL, session_id)
+            await pipe.execute()
+
+
+class RevocationMirror:
+    """What is revoked, in memory. While Valkey is away the last known set holds."""
+
+    def __init__(self, redis: Redis, *, poll_seconds: float = POLL_SECONDS) -> None:
+        self._redis = redis
+        self._poll = poll_seconds
+        self._revoked: frozenset[str] = frozenset()
+        self._loaded = asyncio.Event()
+        self._nudge = asyncio.Event()
+        self._away = False
+
+    def __contains__(self, session_id: object) -> bool:
+        return session_id in self._revoked
+
+    async def ready(self) -> None:
+        """Waits until the set was read once: before that nothing may be served."""
+        await self._loaded.wait()
+
+    async def run(self) -> None:
+        """Mirrors for ever; a background task."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen())
+            group.create_task(self._follow())
+
+    async def _follow(self) -> None:
+        while True:
+            self._nudge.clear()
+            try:
+                members = await self._redis.zrange(KEY, 0, -1)
+            except (RedisError, OSError) as error:
+                self._lost(error)
+            else:
+                self._revoked = frozenset(_text(m) for m in members)
+                self._loaded.set()
+                if self._away:
+                    log.info("valkey_back")
+                self._away = False
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._nudge.wait(), self._poll)
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with self._redis.pubsub() as channel:
+                    await channel.subscribe(CHANNEL)
+                    async for _ in channel.listen():
+                        self._nudge.set()
+            except (RedisError, OSError) as error:
+                self._lost(error)
+                await asyncio.sleep(self._poll)
+
+    def _lost(self, error: Exception) -> None:
+        if not self._away:
+            log.warning("valkey_away", error=str(error), kept=len(self._revoked))
+        self._away = True
+
+
+def _text(member: bytes | str) -> str:
+    return member.decode() if isinstance(member, bytes) else member

@@ -1,0 +1,74 @@
+"""Who may call a method, read from the proto option ``(eros.options.v1.policy)``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Self
+
+from eros.options.v1 import options_pb2
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+
+
+class Access(IntEnum):
+    """The numbers of ``eros.options.v1.Access``."""
+
+    PUBLIC = options_pb2.ACCESS_PUBLIC
+    USER = options_pb2.ACCESS_USER
+    ADMIN = options_pb2.ACCESS_ADMIN
+    SERVICE = options_pb2.ACCESS_SERVICE
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The policy of one method. ``timeout`` is in seconds; None means the service's default."""
+
+    access: Access
+    callers: frozenset[str] = frozenset()
+    background: bool = False
+    touch_on_arrival: bool = False
+    timeout: float | None = None
+
+    @classmethod
+    def public(cls) -> Self:
+        """Anybody; for foreign services such as Envoy's access log on a private port."""
+        return cls(Access.PUBLIC)
+
+
+def policy_of(method: MethodDescriptor) -> Policy | None:
+    """The policy a method declares, or None: then it must be refused."""
+    options = method.GetOptions()
+    if not options.HasExtension(options_pb2.policy):
+        return None
+    declared = options.Extensions[options_pb2.policy]
+    if declared.access == options_pb2.ACCESS_UNSPECIFIED:
+        return None
+    return Policy(
+        access=Access(declared.access),
+        callers=frozenset(declared.callers),
+        background=declared.background,
+        touch_on_arrival=declared.touch_on_arrival,
+        timeout=declared.timeout_ms / 1000 if declared.timeout_ms else None,
+    )
+
+
+def service_descriptor(name: str) -> ServiceDescriptor:
+    """The descriptor of an imported service, by its full name; ``KeyError`` if unknown."""
+    # The pool holds every proto module that was imported.
+    return descriptor_pool.Default().FindServiceByName(name)
+
+
+def policies(service: ServiceDescriptor) -> dict[str, Policy]:
+    """Policies by full path ``/package.Service/Method``; ``ValueError`` if one declares none."""
+    found: dict[str, Policy] = {}
+    missing: list[str] = []
+    for method in service.methods:
+        policy = policy_of(method)
+        if policy is None:
+            missing.append(method.full_name)
+        else:
+            found[f"/{service.full_name}/{method.name}"] = policy
+    if missing:
+        raise ValueError(f"no (eros.options.v1.policy) on {', '.join(missing)}")
+    return found
