@@ -1,0 +1,1 @@
+"""`eros run` and `eros night`: one accelerated night, watched."""
