@@ -1,0 +1,1 @@
+"""Prepares a checkout before anything is installed; standard library only."""

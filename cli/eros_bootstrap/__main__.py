@@ -1,0 +1,30 @@
+"""Run by `./eros` as a directory, under any Python 3.11+: prepare what is missing, then the CLI.
+
+Started with `-I -S`, so nothing but the standard library and this folder can be imported.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from checkout import Checkout
+from failure import PreparationError
+from prepare import prepare
+from progress import Progress
+
+
+def main() -> None:
+    checkout = Checkout.of_this_file()
+    try:
+        prepare(checkout, Progress())
+    except PreparationError as error:
+        print(f"eros: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    python = str(checkout.python)
+    os.execv(python, [python, "-m", "eros_cli", *sys.argv[1:]])
+
+
+main()

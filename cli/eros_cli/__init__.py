@@ -1,0 +1,1 @@
+"""The command line of EROS, the embedded servers and the mesh that it runs."""

@@ -1,0 +1,5 @@
+"""`python -m eros_cli`: what `./eros` runs once everything is prepared."""
+
+from eros_cli.main import main
+
+main()
