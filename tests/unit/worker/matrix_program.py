@@ -15,6 +15,7 @@ from eros_matcher.compute.program import (
     BatchInput,
     BatchSpec,
     CheckpointRejectedError,
+    Progress,
     RowError,
 )
 
@@ -82,23 +83,21 @@ class MatrixProgram:
         self._scores[row] = np.frombuffer(state[_STATE_HEAD.size : half], dtype=np.float32)
         self._ids[row] = np.frombuffer(state[half:], dtype=np.int32)
 
-    def chunk(self, rows: Sequence[int], units: int) -> Sequence[int]:
+    def chunk(self, rows: Sequence[int], units: int) -> Progress:
         finished: list[int] = []
         alive = np.asarray(rows)
-        for _ in range(units):
+        done = 0
+        while done < units and len(alive):
             cursors = self._cursor[alive]
             start = int(cursors.min())
-            if start >= self._columns:
-                break
             group = alive[cursors == start]
             stop = min(start + self._tile, self._columns)
             self._step(group, start, stop)
+            done += 1
             if stop == self._columns:
                 finished.extend(int(row) for row in group)
                 alive = alive[self._cursor[alive] < self._columns]
-                if not len(alive):
-                    break
-        return finished
+        return Progress(done, finished)
 
     def _step(self, group: npt.NDArray[np.int64], start: int, stop: int) -> None:
         if start > 0 and self._raising - 1 in group:

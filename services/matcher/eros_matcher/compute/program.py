@@ -7,8 +7,8 @@ child imports `BatchSpec.factory` and calls it once per batch with a `BatchInput
     for row in range(rows):
         program.load(row, checkpoint or None)
     while rows are alive:
-        finished = program.chunk(alive rows, units)
-        ... program.result(row) for each finished row
+        progress = program.chunk(alive rows, units)
+        ... program.result(row) for each row in progress.finished
         ... program.drop(row) for each row that finished, failed or was halted
         ... program.snapshot(row) for the others, now and then
     program.close()
@@ -20,7 +20,7 @@ Rules a program keeps, because halting, resuming and fault isolation are built o
 **Units.** A chunk is `units` units of work for all the rows given. The child chooses `units` (≥ 1)
 so that a chunk takes ≤ 10 ms and adapts it all the time; so one unit for a full batch should take
 0.1 to 2 ms (say: one tile of candidates), whatever the row count. Doing fewer than asked is fine
-(the last tile); doing none while unfinished rows are given is an error that ends the batch.
+(the last tile), `Progress.units` says how many; none with none finished fails the whole batch.
 
 **Bits.** A row's result depends on its own input only: not on which other rows are alive, not on
 `units`, not on where it was interrupted. Rows resumed from checkpoints stand elsewhere than
@@ -30,14 +30,14 @@ from the start of the candidates, never "from where I was"), and never a product
 one column: BLAS then takes another kernel (gemv), whose sums differ in the last bit. Pad to two.
 Products with 2 rows or more agree bit by bit for the same tile, whatever the number of rows.
 
-**Atomic.** `chunk` either moves every row by the work it did or raises and moves none, so compute
-first and store last. When it raises `RowError`, that row fails and the others go on. When it
-raises anything else, the child reloads each row from its last snapshot and runs it alone for one
-chunk; the ones that raise alone fail, each with its own message.
+**Raising.** When `chunk` raises `RowError`, that row fails and every other row is put back to its
+last snapshot (`load`) and goes on. When it raises anything else, each row is put back and run alone
+for one chunk; the ones that raise alone fail, each with its own message. So a chunk may leave
+rows half-way when it raises; only never pretend that a failed row is fine.
 
 **Snapshots.** `snapshot(row)` is all that is needed to go on: `load(row, snapshot)` in another
 process, another batch, another row number gives the same bits in the end. At most
-`BatchSpec.snapshot_bytes`. Cheap (a few µs): it is called for every row several times a second.
+`BatchSpec.snapshot_bytes`. Cheap (a few µs): it is called for every row many times a second.
 The model, market and row versions are added around it, and compared before `load`, by the worker.
 
 **Nothing else.** No thread, lock, socket, clock or unseeded randomness; no file but `files`.
@@ -72,7 +72,7 @@ class BatchSpec:
     """A batch as the parent describes it; everything the child needs and nothing secret.
 
     `factory` is "package.module:name" of a `ProgramFactory`. `payload` is the program's own
-    encoding of its input (at most 256 MiB). `files` are mapped read-only in the child, and stay
+    encoding of its input (at most 64 MiB; keep it small, what is large belongs in `files`). `files` are mapped read-only in the child, and stay
     mapped from batch to batch while path and inode are the same (replace files by rename, never
     in place). `row_versions` has one entry a row: the version of the row's own input (say, the
     revision of the profile); its length is the number of rows. A checkpoint is resumed only when
@@ -102,6 +102,14 @@ class BatchInput:
     files: tuple[memoryview, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What one chunk did: units of work, and the rows that finished in it."""
+
+    units: int
+    finished: Sequence[int] = ()
+
+
 class Program(Protocol):
     """One batch being computed. Row numbers are 0 … rows-1, as in the `BatchSpec`."""
 
@@ -114,11 +122,8 @@ class Program(Protocol):
         """
         ...
 
-    def chunk(self, rows: Sequence[int], units: int) -> Sequence[int]:
-        """Do at most `units` units of work for `rows` (ascending, loaded, none finished).
-
-        Returns the rows that finished in this chunk.
-        """
+    def chunk(self, rows: Sequence[int], units: int) -> Progress:
+        """Do at most `units` units of work for `rows` (ascending, loaded, none finished)."""
         ...
 
     def snapshot(self, row: int) -> bytes:
