@@ -15,6 +15,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     Field,
+    NonNegativeFloat,
     PositiveFloat,
     SecretStr,
     ValidationError,
@@ -214,7 +215,8 @@ class ServiceSettings(TelemetrySettings, RedisSettings, PeerSettings, IdentitySe
 
     listen: Address | None = "127.0.0.1:0"
     stop_grace_seconds: PositiveFloat = 10.0
-    max_connection_age_seconds: PositiveFloat = 300.0
+    max_connection_age_seconds: NonNegativeFloat = 0.0
+    """0: connections may live for ever (one address, nothing to spread)."""
     max_message_bytes: int = Field(4 * 1024 * 1024, ge=1024)
     client_ping_seconds: PositiveFloat = 20.0
     """How often EROS channels ping an idle server; servers accept pings at twice that pace."""
@@ -256,9 +258,9 @@ def load(cls: type[S]) -> S:
     try:
         return read(cls)
     except SettingsFault as fault:
-        print("refused to start; these settings are wrong:", file=sys.stderr)  # noqa: T201
+        print("refused to start; these settings are wrong:", file=sys.stderr)
         for line in fault.faults:
-            print(f"  {line}", file=sys.stderr)  # noqa: T201
+            print(f"  {line}", file=sys.stderr)
         sys.exit(EXIT_BAD_SETTINGS)
 
 

@@ -16,6 +16,10 @@ from google.rpc import error_details_pb2, status_pb2
 
 DOMAIN: Final = "eros"
 STATUS_DETAILS_KEY: Final = "grpc-status-details-bin"
+# Statuses travel in trailers, and both sides refuse more than 8 KB of those.
+MAX_FIELDS: Final = 16
+MAX_FIELD_NAME: Final = 100
+MAX_TEXT: Final = 200
 
 
 class ErrorCode(StrEnum):
@@ -174,13 +178,15 @@ _BY_CODE: Final[dict[ErrorCode, type[ErosError]]] = {
 
 
 def to_status(error: ErosError, request_id: str = "") -> status_pb2.Status:
-    """The error as ``google.rpc.Status`` with its details."""
-    status = status_pb2.Status(code=error.grpc_status.value[0], message=error.message)
+    """The error as ``google.rpc.Status`` with its details; long lists and texts are cut."""
+    status = status_pb2.Status(code=error.grpc_status.value[0], message=error.message[:MAX_TEXT])
     status.details.add().Pack(error_details_pb2.ErrorInfo(reason=error.code, domain=DOMAIN))
     if error.fields:
         violations = [
-            error_details_pb2.BadRequest.FieldViolation(field=f.field, description=f.message)
-            for f in error.fields
+            error_details_pb2.BadRequest.FieldViolation(
+                field=f.field[:MAX_FIELD_NAME], description=f.message[:MAX_TEXT]
+            )
+            for f in error.fields[:MAX_FIELDS]
         ]
         status.details.add().Pack(error_details_pb2.BadRequest(field_violations=violations))
     if request_id:

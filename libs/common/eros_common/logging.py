@@ -44,6 +44,9 @@ class Log:
         """An error with the traceback of the exception being handled."""
         self._emit(logging.ERROR, event, fields, exc_info=True)
 
+    def log(self, level: int, event: str, /, **fields: object) -> None:
+        self._emit(level, event, fields)
+
     def enabled(self, level: int) -> bool:
         return self._logger.isEnabledFor(level)
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Self
 
-from eros.options.v1 import options_pb2
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+
+from eros.options.v1 import options_pb2
 
 
 class Access(IntEnum):

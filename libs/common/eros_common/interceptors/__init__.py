@@ -1,0 +1,7 @@
+"""What every request goes through before and after its method."""
+
+from __future__ import annotations
+
+from eros_common.interceptors.pipeline import Pipeline
+
+__all__ = ["Pipeline"]

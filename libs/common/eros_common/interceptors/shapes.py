@@ -1,0 +1,102 @@
+"""The four shapes of a call.
+
+Streams of a service are async generators. The wrappers around them are coroutines that write,
+because gRPC never closes a response generator: here it is closed whatever happens, so ``finally``
+blocks of a stream run when its client goes away.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeAlias
+
+import grpc
+
+from eros_common.interceptors.guard import Context, Guard
+from eros_common.interceptors.validation import Checked, check
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Behaviour = Callable[[Any, Context], Any]
+
+
+def wrap(handler: Handler, guard: Guard) -> Handler:
+    """The handler with the guard around its method."""
+    serializers = {
+        "request_deserializer": handler.request_deserializer,
+        "response_serializer": handler.response_serializer,
+    }
+    if handler.unary_unary is not None:
+        return grpc.unary_unary_rpc_method_handler(
+            _unary(handler.unary_unary, guard), **serializers
+        )
+    if handler.stream_unary is not None:
+        return grpc.stream_unary_rpc_method_handler(
+            _stream_unary(handler.stream_unary, guard), **serializers
+        )
+    if handler.unary_stream is not None:
+        return grpc.unary_stream_rpc_method_handler(
+            _unary_stream(handler.unary_stream, guard), **serializers
+        )
+    return grpc.stream_stream_rpc_method_handler(
+        _stream_stream(handler.stream_stream, guard), **serializers
+    )
+
+
+def _unary(behaviour: Behaviour, guard: Guard) -> Any:
+    async def call(request: Any, context: Context) -> Any:
+        async def work() -> Any:
+            check(request)
+            return await behaviour(request, context)
+
+        return await guard.call(context, work)
+
+    return call
+
+
+def _stream_unary(behaviour: Behaviour, guard: Guard) -> Any:
+    async def call(requests: AsyncIterator[Any], context: Context) -> Any:
+        async def work() -> Any:
+            return await behaviour(Checked(requests), context)
+
+        return await guard.call(context, work)
+
+    return call
+
+
+def _unary_stream(behaviour: Behaviour, guard: Guard) -> Any:
+    _must_be_generator(behaviour)
+
+    async def call(request: Any, context: Context) -> None:
+        async def work() -> None:
+            check(request)
+            await _write(behaviour(request, context), context)
+
+        await guard.call(context, work)
+
+    return call
+
+
+def _stream_stream(behaviour: Behaviour, guard: Guard) -> Any:
+    _must_be_generator(behaviour)
+
+    async def call(requests: AsyncIterator[Any], context: Context) -> None:
+        async def work() -> None:
+            await _write(behaviour(Checked(requests), context), context)
+
+        await guard.call(context, work)
+
+    return call
+
+
+async def _write(responses: Any, context: Context) -> None:
+    try:
+        async for response in responses:
+            await context.write(response)
+    finally:
+        await responses.aclose()
+
+
+def _must_be_generator(behaviour: Behaviour) -> None:
+    if not inspect.isasyncgenfunction(behaviour):
+        raise TypeError(f"{behaviour!r}: streams are written as async generators")

@@ -1,0 +1,193 @@
+"""The one lifecycle of a service process; see the README for a complete example.
+
+compose (open resources) -> bind, NOT_SERVING -> background tasks -> warm -> SERVING -> stop is
+asked for or a background task dies -> NOT_SERVING -> drain -> server stops within the grace ->
+background tasks are cancelled -> resources are closed in reverse.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import NoReturn, TypeVar
+
+from eros_common import config, logging, telemetry
+from eros_common.app import App
+from eros_common.auth.authenticator import Authenticator
+from eros_common.auth.standard import standard_auth
+from eros_common.config import ServiceSettings, SettingsFault
+from eros_common.server import CannotListen, Server
+from eros_common.tasks import BackgroundFailed, Supervisor
+
+__all__ = ["App", "Running", "main", "run", "running"]
+
+log = logging.get("lifecycle")
+
+S = TypeVar("S", bound=ServiceSettings)
+Compose = Callable[[App[S]], Awaitable[None]]
+
+
+class Running:
+    """A service that serves."""
+
+    def __init__(self, servers: dict[str, Server], main_listen: str | None) -> None:
+        self._servers = servers
+        self._main = main_listen
+        self.failed = asyncio.Event()
+
+    @property
+    def port(self) -> int:
+        """The port of the main server."""
+        if self._main is None:
+            raise LookupError("this service has no server")
+        return self.port_of(self._main)
+
+    def port_of(self, listen: str) -> int:
+        """The actual port of the server that was to listen there."""
+        return self._servers[listen].port
+
+
+@asynccontextmanager
+async def running(
+    name: str, settings: S, compose: Compose[S], *, auth: Authenticator | None = None
+) -> AsyncIterator[Running]:
+    """The service, serving, until the block ends; no signals, so tests use it in their process.
+
+    Raises ``BackgroundFailed`` at the end if a background task died. ``auth`` replaces the
+    identities that the settings name.
+    """
+    async with AsyncExitStack() as stack:
+        app = App(name, settings, stack)
+        await compose(app)
+        if auth is None:
+            auth = await standard_auth(app)
+        servers = {
+            listen: Server(listen, registrations, auth, app.server_options(listen))
+            for listen, registrations in app.registrations.items()
+        }
+        service = Running(servers, settings.listen)
+        supervisor = Supervisor()
+        try:
+            for server in servers.values():
+                await server.start()
+            log.info("bound", ports=[server.port for server in servers.values()])
+            for task, work in app.tasks:
+                supervisor.start(task, work)
+            watch = asyncio.create_task(_note_failure(supervisor, service))
+            stack.push_async_callback(_cancelled, watch)
+            await _unless_failed(supervisor, _warm(app))
+            for server in servers.values():
+                await server.serving()
+            log.info("serving")
+            yield service
+        finally:
+            await _stop(app, servers, supervisor)
+    if supervisor.failure is not None:
+        raise supervisor.failure
+
+
+async def run(name: str, settings: S, compose: Compose[S]) -> int:
+    """The service until SIGTERM or SIGINT; the exit code: 0, or 1 where a part of it died."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    this = asyncio.current_task()
+    assert this is not None
+    serving = False
+
+    def on_signal() -> None:
+        stop.set()
+        if not serving:
+            this.cancel()  # still opening or warming: nothing to drain
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        async with (
+            telemetry.exporting(name, settings.otel_endpoint),
+            running(name, settings, compose) as service,
+        ):
+            serving = True
+            await _first(stop.wait(), service.failed.wait())
+            log.info("stopping", reason="signal" if stop.is_set() else "failure")
+    except asyncio.CancelledError:
+        if not stop.is_set():
+            raise
+    except BackgroundFailed as failure:
+        log.error("failed", error=str(failure), cause=repr(failure.__cause__))
+        return 1
+    except (CannotListen, SettingsFault) as error:
+        log.error("refused", error=str(error))
+        return config.EXIT_BAD_SETTINGS if isinstance(error, SettingsFault) else 1
+    except Exception:
+        log.exception("failed")
+        return 1
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+    log.info("stopped")
+    return 0
+
+
+def main(name: str, settings_type: type[S], compose: Compose[S]) -> NoReturn:
+    """What a ``__main__`` ends with: settings, logs, the loop, the exit code."""
+    settings = config.load(settings_type)
+    logging.configure(fmt=settings.log_format, level=settings.log_level, service=name)
+    sys.exit(asyncio.run(run(name, settings, compose)))
+
+
+async def _warm(app: App[S]) -> None:
+    for hook in app.warmers:
+        await hook()
+
+
+async def _stop(app: App[S], servers: dict[str, Server], supervisor: Supervisor) -> None:
+    app.stopping.set()
+    grace = app.settings.stop_grace_seconds
+    for server in servers.values():
+        await server.not_serving()
+    for hook in app.drainers:
+        try:
+            async with asyncio.timeout(grace):
+                await hook()
+        except Exception:
+            log.exception("drain_failed", hook=getattr(hook, "__qualname__", repr(hook)))
+    await asyncio.gather(*(server.stop(grace) for server in servers.values()))
+    await supervisor.stop()
+
+
+async def _note_failure(supervisor: Supervisor, service: Running) -> None:
+    await supervisor.failed()
+    service.failed.set()
+
+
+async def _unless_failed(supervisor: Supervisor, work: Awaitable[None]) -> None:
+    """Waits for the work; raises if a background task dies first."""
+    task = asyncio.ensure_future(work)
+    failed = asyncio.ensure_future(supervisor.failed())
+    try:
+        await asyncio.wait({task, failed}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise await failed
+        await task
+    finally:
+        await _cancelled(task)
+        await _cancelled(failed)
+
+
+async def _first(*waits: Awaitable[object]) -> None:
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            await _cancelled(task)
+
+
+async def _cancelled(task: asyncio.Future[object] | asyncio.Future[None]) -> None:
+    if not task.done():
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

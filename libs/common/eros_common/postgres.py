@@ -1,0 +1,114 @@
+"""PostgreSQL: one pool per process, in the service's own role."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import asyncpg
+from pydantic import SecretStr
+
+from eros_common import logging
+
+log = logging.get("postgres")
+
+START_SECONDS: Final = 30.0
+FIRST_WAIT_SECONDS: Final = 0.1
+LONGEST_WAIT_SECONDS: Final = 2.0
+
+# Not there yet: worth another try while starting. Everything else (password, missing database,
+# missing role) will not mend itself.
+_NOT_READY: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.ConnectionDoesNotExistError,
+)
+
+
+class DatabaseUnreachable(Exception):
+    """PostgreSQL could not be used in time at start; the text says why, without the password."""
+
+
+@asynccontextmanager
+async def open_pool(
+    url: SecretStr | str,
+    *,
+    app: str,
+    role: str | None = None,
+    size: int = 10,
+    statement_timeout_seconds: float = 10.0,
+    start_seconds: float = START_SECONDS,
+) -> AsyncIterator[asyncpg.Pool]:
+    """A pool of connections in ``role`` named ``eros-<app>``, closed at the end.
+
+    Columns of type json and jsonb are Python values. Statements are cut off by the server after
+    ``statement_timeout_seconds``. Waits for a server that is not there yet, at most
+    ``start_seconds``; raises ``DatabaseUnreachable``.
+    """
+    dsn = url.get_secret_value() if isinstance(url, SecretStr) else url
+    settings = {
+        "application_name": f"eros-{app}",
+        "statement_timeout": str(round(statement_timeout_seconds * 1000)),
+        "idle_in_transaction_session_timeout": "30000",
+        "timezone": "UTC",
+    }
+    if role is not None:
+        settings["role"] = role
+    pool = await _connect(dsn, settings, size, start_seconds)
+    try:
+        yield pool
+    finally:
+        try:
+            async with asyncio.timeout(5):
+                await pool.close()
+        except TimeoutError:
+            log.warning("close_slow", app=app)
+            pool.terminate()
+
+
+async def _connect(
+    dsn: str, settings: dict[str, str], size: int, start_seconds: float
+) -> asyncpg.Pool:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + start_seconds
+    wait = FIRST_WAIT_SECONDS
+    while True:
+        try:
+            return await asyncpg.create_pool(
+                dsn,
+                min_size=1,
+                max_size=size,
+                timeout=5,
+                command_timeout=30,
+                max_inactive_connection_lifetime=300,
+                server_settings=settings,
+                init=_init,
+            )
+        except _NOT_READY as error:
+            if loop.time() + wait > deadline:
+                raise DatabaseUnreachable(
+                    f"DATABASE_URL: not reachable for {start_seconds:.0f} s: {_reason(error)}"
+                ) from None
+            log.info("waiting", reason=_reason(error))
+        except asyncpg.PostgresError as error:
+            raise DatabaseUnreachable(f"DATABASE_URL: refused: {_reason(error)}") from None
+        except (ValueError, asyncpg.ClientConfigurationError) as error:
+            raise DatabaseUnreachable(f"DATABASE_URL: {type(error).__name__}") from None
+        await asyncio.sleep(wait)
+        wait = min(wait * 2, LONGEST_WAIT_SECONDS)
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
+async def _init(connection: asyncpg.Connection) -> None:
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(
+            kind, encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
+        )

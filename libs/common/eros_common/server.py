@@ -1,0 +1,155 @@
+"""One gRPC server: its options, health, reflection, and the pipeline around what it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from eros_common.auth.authenticator import Authenticator
+from eros_common.interceptors import Pipeline
+from eros_common.policy import Policy, policies, service_descriptor
+
+Servicer = TypeVar("Servicer", contravariant=True)
+AddServicer = Callable[[Any, Any], None]
+"""A generated ``add_XServicer_to_server(servicer, server)``."""
+
+
+class CannotListen(Exception):
+    """The address is in use or not ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """Limits and times of a server; seconds and bytes."""
+
+    client_ping_seconds: float = 20.0
+    max_message_bytes: int = 4 * 1024 * 1024
+    max_connection_age_seconds: float = 0.0
+    default_timeout_seconds: float | None = 10.0
+
+    def channel_arguments(self) -> list[tuple[str, int]]:
+        ping_ms = round(self.client_ping_seconds * 1000)
+        arguments = [
+            # On by default, and then two servers share a port without a word.
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_receive_message_length", self.max_message_bytes),
+            ("grpc.max_send_message_length", self.max_message_bytes),
+            # A client that is gone without a word is noticed here.
+            ("grpc.keepalive_time_ms", ping_ms * 2),
+            ("grpc.keepalive_timeout_ms", 5000),
+            ("grpc.keepalive_permit_without_calls", 1),
+            # Pings more often than every 5 minutes are refused by default.
+            ("grpc.http2.min_ping_interval_without_data_ms", ping_ms // 2),
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", ping_ms // 2),
+        ]
+        if self.max_connection_age_seconds:
+            age_ms = round(self.max_connection_age_seconds * 1000)
+            arguments += [
+                ("grpc.max_connection_age_ms", age_ms),
+                ("grpc.max_connection_age_grace_ms", age_ms),
+            ]
+        return arguments
+
+
+class Registration:
+    """A servicer, with the names and policies of the services it implements.
+
+    ``policy`` is for foreign protos, which declare none; ours must declare theirs:
+    ``ValueError`` otherwise.
+    """
+
+    def __init__(self, add: AddServicer, servicer: object, *, policy: Policy | None = None) -> None:
+        captured = _Capture()
+        add(servicer, captured)
+        self.names = captured.names
+        self.policies: dict[str, Policy] = {}
+        self._captured = captured
+        for name in self.names:
+            descriptor = service_descriptor(name)
+            if policy is None:
+                self.policies |= policies(descriptor)
+            else:
+                self.policies |= {f"/{name}/{m.name}": policy for m in descriptor.methods}
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        self._captured.replay(server)
+
+
+class _Capture:
+    """Takes what a generated add function would tell a server."""
+
+    def __init__(self) -> None:
+        self._generic: list[Any] = []
+        self._registered: list[tuple[str, Any]] = []
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.ServiceRpcHandler]) -> None:
+        self._generic.extend(handlers)
+
+    def add_registered_method_handlers(self, name: str, handlers: Any) -> None:
+        self._registered.append((name, handlers))
+
+    @property
+    def names(self) -> list[str]:
+        return [cast("str", handler.service_name()) for handler in self._generic]
+
+    def replay(self, server: Any) -> None:
+        server.add_generic_rpc_handlers(tuple(self._generic))
+        for name, handlers in self._registered:
+            server.add_registered_method_handlers(name, handlers)
+
+
+class Server:
+    """Bound at once, NOT_SERVING until told."""
+
+    def __init__(
+        self,
+        listen: str,
+        registrations: Sequence[Registration],
+        authenticator: Authenticator,
+        options: ServerOptions,
+    ) -> None:
+        known: dict[str, Policy] = {}
+        for registration in registrations:
+            known |= registration.policies
+        pipeline = Pipeline(known, authenticator, default_timeout=options.default_timeout_seconds)
+        self._server = grpc.aio.server(
+            interceptors=(pipeline,), options=options.channel_arguments()
+        )
+        for registration in registrations:
+            registration.add_to(self._server)
+        self._health = health.aio.HealthServicer()
+        self._names = ["", *(name for r in registrations for name in r.names)]
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection(
+            [*self._names[1:], health.SERVICE_NAME, reflection.SERVICE_NAME], self._server
+        )
+        try:
+            self.port = self._server.add_insecure_port(listen)
+        except RuntimeError:
+            raise CannotListen(
+                f"cannot listen on {listen}: the address is in use or not of this machine"
+            ) from None
+
+    async def start(self) -> None:
+        # The health servicer starts as SERVING; nobody may see that.
+        await self._set(health_pb2.HealthCheckResponse.NOT_SERVING)
+        await self._server.start()
+
+    async def serving(self) -> None:
+        await self._set(health_pb2.HealthCheckResponse.SERVING)
+
+    async def not_serving(self) -> None:
+        await self._health.enter_graceful_shutdown()
+
+    async def stop(self, grace: float) -> None:
+        """Refuses new calls, lets running ones end for ``grace`` seconds, then cancels them."""
+        await self._server.stop(grace)
+
+    async def _set(self, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
+        for name in self._names:
+            await self._health.set(name, status)
