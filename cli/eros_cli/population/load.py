@@ -27,7 +27,7 @@ class Loaded:
 
 
 async def load_people(
-    accounts: accounts_pb2_grpc.AccountsServiceAsyncStub,
+    accounts: accounts_pb2_grpc.AccountsServiceStub,
     source: str,
     people: Iterable[accounts_pb2.ImportedAccount],
     advance: Callable[[int], None] = lambda _: None,
@@ -50,7 +50,7 @@ async def load_people(
 
 
 async def touch(
-    activity: activity_pb2_grpc.ActivityServiceAsyncStub, seen: Mapping[UserId, datetime | None]
+    activity: activity_pb2_grpc.ActivityServiceStub, seen: Mapping[UserId, datetime | None]
 ) -> int:
     """Records that people were seen at an instant of the night clock, or now where it is None.
 
