@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Generic, TypeVar
 
 import grpc
+from pydantic_settings import BaseSettings
 
 from eros_common.auth.identity import ServiceIdentity
 from eros_common.auth.keys import KeySource
@@ -30,9 +31,7 @@ class App(Generic[S]):
         self.name = name
         self.settings = settings
         self.stack = stack
-        self.clock: Clock = (
-            settings.clock() if isinstance(settings, NightSettings) else SystemClock()
-        )
+        self.clock = _clock_of(settings)
         self.stopping = asyncio.Event()
         """Set when the service begins to drain: streams end then."""
         self.user_keys: KeySource | None = None
@@ -121,3 +120,7 @@ class App(Generic[S]):
             max_connection_age_seconds=settings.max_connection_age_seconds if is_main else 0.0,
             default_timeout_seconds=settings.call_timeout_seconds,
         )
+
+
+def _clock_of(settings: BaseSettings) -> Clock:
+    return settings.clock() if isinstance(settings, NightSettings) else SystemClock()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import grpc
 from opentelemetry import propagate
@@ -147,7 +147,7 @@ class Channel(grpc.aio.Channel):
     async def close(self, grace: float | None = None) -> None:
         await self._inner.close(grace)
 
-    async def __aenter__(self) -> Channel:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from eros_common import config, logging, telemetry
 from eros_common.app import App
@@ -116,10 +116,10 @@ async def run(name: str, settings: S, compose: Compose[S]) -> int:
         if not stop.is_set():
             raise
     except BackgroundFailed as failure:
-        log.error("failed", error=str(failure), cause=repr(failure.__cause__))
+        log.error("failed", error=str(failure), cause=failure.__cause__)  # noqa: TRY400
         return 1
     except (CannotListen, SettingsFault) as error:
-        log.error("refused", error=str(error))
+        log.error("refused", error=str(error))  # noqa: TRY400 - no traceback for people
         return config.EXIT_BAD_SETTINGS if isinstance(error, SettingsFault) else 1
     except Exception:
         log.exception("failed")
@@ -186,7 +186,7 @@ async def _first(*waits: Awaitable[object]) -> None:
             await _cancelled(task)
 
 
-async def _cancelled(task: asyncio.Future[object] | asyncio.Future[None]) -> None:
+async def _cancelled(task: asyncio.Future[Any]) -> None:
     if not task.done():
         task.cancel()
         with suppress(asyncio.CancelledError):

@@ -37,12 +37,13 @@ class Log:
     def warning(self, event: str, /, **fields: object) -> None:
         self._emit(logging.WARNING, event, fields)
 
-    def error(self, event: str, /, **fields: object) -> None:
-        self._emit(logging.ERROR, event, fields)
+    def error(self, event: str, /, *, cause: BaseException | None = None, **fields: object) -> None:
+        """With ``cause``, its traceback too."""
+        self._emit(logging.ERROR, event, fields, cause)
 
     def exception(self, event: str, /, **fields: object) -> None:
         """An error with the traceback of the exception being handled."""
-        self._emit(logging.ERROR, event, fields, exc_info=True)
+        self._emit(logging.ERROR, event, fields, sys.exception())
 
     def log(self, level: int, event: str, /, **fields: object) -> None:
         self._emit(level, event, fields)
@@ -51,10 +52,14 @@ class Log:
         return self._logger.isEnabledFor(level)
 
     def _emit(
-        self, level: int, event: str, fields: dict[str, object], *, exc_info: bool = False
+        self,
+        level: int,
+        event: str,
+        fields: dict[str, object],
+        cause: BaseException | None = None,
     ) -> None:
         if self._logger.isEnabledFor(level):
-            self._logger.log(level, event, extra={_FIELDS: fields}, exc_info=exc_info)
+            self._logger.log(level, event, extra={_FIELDS: fields}, exc_info=cause)
 
 
 def get(name: str) -> Log:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -14,7 +14,6 @@ from eros_common.auth.authenticator import Authenticator
 from eros_common.interceptors import Pipeline
 from eros_common.policy import Policy, policies, service_descriptor
 
-Servicer = TypeVar("Servicer", contravariant=True)
 AddServicer = Callable[[Any, Any], None]
 """A generated ``add_XServicer_to_server(servicer, server)``."""
 
@@ -150,6 +149,6 @@ class Server:
         """Refuses new calls, lets running ones end for ``grace`` seconds, then cancels them."""
         await self._server.stop(grace)
 
-    async def _set(self, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
+    async def _set(self, status: Any) -> None:
         for name in self._names:
             await self._health.set(name, status)

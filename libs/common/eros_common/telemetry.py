@@ -13,7 +13,6 @@ from typing import Final
 from opentelemetry import metrics, trace
 
 _NAME: Final = "eros"
-_on = False
 
 
 def tracer() -> trace.Tracer:
@@ -26,14 +25,14 @@ def meter() -> metrics.Meter:
 
 def enabled() -> bool:
     """Whether spans and metrics go anywhere."""
-    return _on
+    # The API hands out a proxy until an SDK is put behind it.
+    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
 
 @asynccontextmanager
 async def exporting(service: str, endpoint: str) -> AsyncIterator[None]:
     """Sends traces and metrics to an OTLP endpoint (gRPC, such as ``http://collector:4317``) until
     the block ends; does nothing where the endpoint is empty."""
-    global _on
     if not endpoint:
         yield
         return
@@ -58,11 +57,9 @@ async def exporting(service: str, endpoint: str) -> AsyncIterator[None]:
     measures = MeterProvider(resource=resource, metric_readers=[reader])
     trace.set_tracer_provider(traces)
     metrics.set_meter_provider(measures)
-    _on = True
     try:
         yield
     finally:
-        _on = False
         # Both flush over the network and block while they do.
         await asyncio.to_thread(traces.shutdown)
         await asyncio.to_thread(measures.shutdown)

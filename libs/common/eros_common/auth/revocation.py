@@ -1,8 +1,9 @@
 """Sessions that are refused before their tokens expire, mirrored from the activity Valkey.
 
 The sorted set ``revoked:sids`` holds session ids by the wall second (since 1970) until which
-tokens of theirs may still be around; the channel ``revoked`` carries each id when it is added.
-The channel makes it quick, a poll twice a second makes it true.
+tokens of theirs may still be around; the channel ``revoked`` carries each id when it is added and
+``revoked:version`` counts the additions. The channel makes it quick; a poll of the version twice a
+second makes it true, and reads the set only when there is something new.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from datetime import datetime
-from typing import Final
+from typing import Final, cast
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -20,6 +21,7 @@ from eros_common.clocks import Clock, SystemClock
 from eros_common.ids import SessionId
 
 KEY: Final = "revoked:sids"
+VERSION_KEY: Final = "revoked:version"
 CHANNEL: Final = "revoked"
 POLL_SECONDS: Final = 0.5
 
@@ -41,6 +43,7 @@ class Revocations:
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.zremrangebyscore(KEY, "-inf", self._clock.wall().timestamp())
             pipe.zadd(KEY, {session_id: until.timestamp()}, gt=True)
+            pipe.incr(VERSION_KEY)
             pipe.publish(CHANNEL, session_id)
             await pipe.execute()
 
@@ -55,6 +58,7 @@ class RevocationMirror:
         self._loaded = asyncio.Event()
         self._nudge = asyncio.Event()
         self._away = False
+        self._version: object = None
 
     def __contains__(self, session_id: object) -> bool:
         return session_id in self._revoked
@@ -73,17 +77,24 @@ class RevocationMirror:
         while True:
             self._nudge.clear()
             try:
-                members = await self._redis.zrange(KEY, 0, -1)
+                await self._read()
             except (RedisError, OSError) as error:
                 self._lost(error)
             else:
-                self._revoked = frozenset(_text(m) for m in members)
                 self._loaded.set()
                 if self._away:
                     log.info("valkey_back")
                 self._away = False
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._nudge.wait(), self._poll)
+
+    async def _read(self) -> None:
+        # The version first: an addition in between is then read again, never missed.
+        version = await self._redis.get(VERSION_KEY)
+        if version != self._version or not self._loaded.is_set():
+            members = cast("list[bytes | str]", await self._redis.zrange(KEY, 0, -1))
+            self._revoked = frozenset(_text(member) for member in members)
+            self._version = version
 
     async def _listen(self) -> None:
         while True:

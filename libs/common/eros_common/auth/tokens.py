@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any, Final, Generic, Protocol, TypeVar
+from collections.abc import Callable, Collection
+from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
 import jwt
@@ -25,10 +25,6 @@ CLOCK_SKEW_SECONDS: Final = 30.0
 T = TypeVar("T")
 
 
-class _Reader(Protocol[T]):
-    def __call__(self, kid: str, claims: dict[str, Any]) -> T: ...
-
-
 class _Verifier(Generic[T]):
     """Verifies and caches. What is specific to a kind of token is ``read``."""
 
@@ -38,7 +34,7 @@ class _Verifier(Generic[T]):
         *,
         audience: str,
         required: Collection[str],
-        read: _Reader[T],
+        read: Callable[[str, dict[str, Any]], T],
         clock: Clock | None,
     ) -> None:
         self._keys = keys

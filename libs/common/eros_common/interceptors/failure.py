@@ -16,7 +16,7 @@ def as_eros_error(error: Exception, method: str) -> ErosError:
     """The refusal to send. What is no ``ErosError`` is logged and told to nobody outside."""
     if isinstance(error, ErosError):
         return error
-    log.exception("unexpected", method=method)
+    log.error("unexpected", cause=error, method=method)
     return ErosError("something went wrong on our side")
 
 

@@ -6,7 +6,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import grpc
 
@@ -70,7 +70,7 @@ class Guard:
     def _limit(self, context: Context) -> float | None:
         """Seconds this call may take; None where the caller's own deadline is the nearer one
         (gRPC cancels the call then) or where there is no limit."""
-        remaining = context.time_remaining()
+        remaining = cast("float | None", context.time_remaining())  # None without a deadline
         if remaining is not None and remaining <= 0:
             raise DeadlineExceeded("the deadline had passed before the call began")
         if self._timeout is None or (remaining is not None and remaining <= self._timeout):
@@ -85,5 +85,5 @@ def _request_id(given: str | bytes | None) -> str:
 
 
 def _code(context: Context) -> str:
-    code = context.code()
+    code: object = context.code()
     return code_of(code) if isinstance(code, grpc.StatusCode) else ErrorCode.UNKNOWN

@@ -7,7 +7,7 @@ Whatever is raised on the way is turned into a status at the outside.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 import grpc
 
@@ -43,17 +43,17 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler:
+    ) -> Handler | None:
         method = handler_call_details.method
         known = self._wrapped.get(method)
         if known is not None:
             return known
         # None for a method that does not exist: gRPC answers UNIMPLEMENTED.
-        handler = cast("Handler | None", await continuation(handler_call_details))
+        handler = await continuation(handler_call_details)
         if handler is None or method.startswith(OPEN_SERVICES):
-            return cast("Handler", handler)
+            return handler
         wrapped = self._wrapped[method] = self._wrap(method, handler)
         return wrapped
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import grpc
 
@@ -26,21 +26,23 @@ def wrap(handler: Handler, guard: Guard) -> Handler:
         "request_deserializer": handler.request_deserializer,
         "response_serializer": handler.response_serializer,
     }
-    if handler.unary_unary is not None:
-        return grpc.unary_unary_rpc_method_handler(
-            _unary(handler.unary_unary, guard), **serializers
-        )
-    if handler.stream_unary is not None:
-        return grpc.stream_unary_rpc_method_handler(
-            _stream_unary(handler.stream_unary, guard), **serializers
-        )
-    if handler.unary_stream is not None:
-        return grpc.unary_stream_rpc_method_handler(
-            _unary_stream(handler.unary_stream, guard), **serializers
-        )
-    return grpc.stream_stream_rpc_method_handler(
-        _stream_stream(handler.stream_stream, guard), **serializers
-    )
+    make: Any
+    around: Callable[[Behaviour, Guard], Any]
+    method: Any  # typed for servers with threads; ours get an asyncio context
+    match handler.request_streaming, handler.response_streaming:
+        case False, False:
+            make, around = grpc.unary_unary_rpc_method_handler, _unary
+            method = handler.unary_unary
+        case True, False:
+            make, around = grpc.stream_unary_rpc_method_handler, _stream_unary
+            method = handler.stream_unary
+        case False, True:
+            make, around = grpc.unary_stream_rpc_method_handler, _unary_stream
+            method = handler.unary_stream
+        case _:
+            make, around = grpc.stream_stream_rpc_method_handler, _stream_stream
+            method = handler.stream_stream
+    return cast("Handler", make(around(method, guard), **serializers))
 
 
 def _unary(behaviour: Behaviour, guard: Guard) -> Any:

@@ -1,4 +1,4 @@
-"""Doubles for tests: a clock moved by hand, tokens of one's own, an in-process server, a recorder."""
+"""For tests: a clock moved by hand, tokens of one's own, an in-process server, a recorder."""
 
 from __future__ import annotations
 
