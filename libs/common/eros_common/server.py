@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, cast
 
 import grpc
+from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -59,7 +62,7 @@ class Registration:
     """A servicer, with the names and policies of the services it implements.
 
     ``policy`` is for foreign protos, which declare none; ours must declare theirs:
-    ``ValueError`` otherwise.
+    ``ValueError`` otherwise. ``TypeError`` for a stream that is no async generator.
     """
 
     def __init__(self, add: AddServicer, servicer: object, *, policy: Policy | None = None) -> None:
@@ -70,6 +73,7 @@ class Registration:
         self._captured = captured
         for name in self.names:
             descriptor = service_descriptor(name)
+            captured.check_streams(descriptor)
             if policy is None:
                 self.policies |= policies(descriptor)
             else:
@@ -95,6 +99,16 @@ class _Capture:
     @property
     def names(self) -> list[str]:
         return [cast("str", handler.service_name()) for handler in self._generic]
+
+    def check_streams(self, service: ServiceDescriptor) -> None:
+        for method in service.methods:
+            details = SimpleNamespace(method=f"/{service.full_name}/{method.name}")
+            for generic in self._generic:
+                handler = generic.service(details)
+                if handler is not None and inspect.iscoroutinefunction(
+                    handler.unary_stream or handler.stream_stream
+                ):
+                    raise TypeError(f"{method.full_name}: write streams as async generators")
 
     def replay(self, server: Any) -> None:
         server.add_generic_rpc_handlers(tuple(self._generic))

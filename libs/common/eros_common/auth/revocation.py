@@ -49,12 +49,16 @@ class Revocations:
 
 
 class RevocationMirror:
-    """What is revoked, in memory. While Valkey is away the last known set holds."""
+    """What is revoked, in memory. What was seen once holds until it expires, whether Valkey is away
+    or comes back without its data."""
 
-    def __init__(self, redis: Redis, *, poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(
+        self, redis: Redis, *, clock: Clock | None = None, poll_seconds: float = POLL_SECONDS
+    ) -> None:
         self._redis = redis
+        self._clock = clock or SystemClock()
         self._poll = poll_seconds
-        self._revoked: frozenset[str] = frozenset()
+        self._revoked: dict[str, float] = {}  # by the wall second until which it counts
         self._loaded = asyncio.Event()
         self._nudge = asyncio.Event()
         self._away = False
@@ -92,8 +96,12 @@ class RevocationMirror:
         # The version first: an addition in between is then read again, never missed.
         version = await self._redis.get(VERSION_KEY)
         if version != self._version or not self._loaded.is_set():
-            members = cast("list[bytes | str]", await self._redis.zrange(KEY, 0, -1))
-            self._revoked = frozenset(_text(member) for member in members)
+            found = await self._redis.zrange(KEY, 0, -1, withscores=True)
+            now = self._clock.wall().timestamp()
+            known = {sid: until for sid, until in self._revoked.items() if until > now}
+            for member, until in cast("list[tuple[bytes | str, float]]", found):
+                known[_text(member)] = until
+            self._revoked = known
             self._version = version
 
     async def _listen(self) -> None:

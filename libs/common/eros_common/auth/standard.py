@@ -36,7 +36,7 @@ async def standard_auth(app: App[S]) -> Authenticator:
     if accesses & {Access.USER, Access.ADMIN}:
         users = app.user_keys or _remote_keys(app)
         redis = await app.enter(open_redis(app.settings.activity_redis_url, app=app.name))
-        mirror = RevocationMirror(redis)
+        mirror = RevocationMirror(redis, clock=app.clock)
         app.background("auth.revocations", mirror.run)
         app.on_warm(mirror.ready)
         revoked = mirror

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import grpc
 
 from eros_common import logging
-from eros_common.errors import STATUS_DETAILS_KEY, ErosError, to_status
+from eros_common.errors import STATUS_DETAILS_KEY, ErosError, ErrorCode, to_status
 
 log = logging.get("rpc")
 
@@ -16,6 +16,9 @@ def as_eros_error(error: Exception, method: str) -> ErosError:
     """The refusal to send. What is no ``ErosError`` is logged and told to nobody outside."""
     if isinstance(error, ErosError):
         return error
+    if isinstance(error, NotImplementedError):
+        # What the generated base class raises for a method that nobody wrote.
+        return ErosError("this is not implemented", code=ErrorCode.UNIMPLEMENTED)
     log.error("unexpected", cause=error, method=method)
     return ErosError("something went wrong on our side")
 

@@ -7,7 +7,6 @@ blocks of a stream run when its client goes away.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeAlias, cast
 
@@ -67,8 +66,6 @@ def _stream_unary(behaviour: Behaviour, guard: Guard) -> Any:
 
 
 def _unary_stream(behaviour: Behaviour, guard: Guard) -> Any:
-    _must_be_generator(behaviour)
-
     async def call(request: Any, context: Context) -> None:
         async def work() -> None:
             check(request)
@@ -80,8 +77,6 @@ def _unary_stream(behaviour: Behaviour, guard: Guard) -> Any:
 
 
 def _stream_stream(behaviour: Behaviour, guard: Guard) -> Any:
-    _must_be_generator(behaviour)
-
     async def call(requests: AsyncIterator[Any], context: Context) -> None:
         async def work() -> None:
             await _write(behaviour(Checked(requests), context), context)
@@ -97,8 +92,3 @@ async def _write(responses: Any, context: Context) -> None:
             await context.write(response)
     finally:
         await responses.aclose()
-
-
-def _must_be_generator(behaviour: Behaviour) -> None:
-    if not inspect.isasyncgenfunction(behaviour):
-        raise TypeError(f"{behaviour!r}: streams are written as async generators")
