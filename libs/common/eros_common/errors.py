@@ -34,7 +34,10 @@ class ErrorCode(StrEnum):
     ABORTED = "ABORTED"
     FAILED_PRECONDITION = "FAILED_PRECONDITION"
     OUT_OF_RANGE = "OUT_OF_RANGE"
+    REQUEST_TIMEOUT = "REQUEST_TIMEOUT"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
+    HEADERS_TOO_LARGE = "HEADERS_TOO_LARGE"
+    RATE_LIMITED = "RATE_LIMITED"
     RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
     CANCELLED = "CANCELLED"
     UNKNOWN = "UNKNOWN"
@@ -50,9 +53,12 @@ TABLE: Final[dict[ErrorCode, tuple[grpc.StatusCode, int]]] = {
     ErrorCode.UNAUTHENTICATED: (grpc.StatusCode.UNAUTHENTICATED, 401),
     ErrorCode.PERMISSION_DENIED: (grpc.StatusCode.PERMISSION_DENIED, 403),
     ErrorCode.NOT_FOUND: (grpc.StatusCode.NOT_FOUND, 404),
-    # These two are the gateway's own: gRPC has no status of its own for them.
+    # These five are HTTP's and the gateway's: gRPC has no status of its own for them.
     ErrorCode.METHOD_NOT_ALLOWED: (grpc.StatusCode.UNIMPLEMENTED, 405),
+    ErrorCode.REQUEST_TIMEOUT: (grpc.StatusCode.DEADLINE_EXCEEDED, 408),
     ErrorCode.PAYLOAD_TOO_LARGE: (grpc.StatusCode.RESOURCE_EXHAUSTED, 413),
+    ErrorCode.HEADERS_TOO_LARGE: (grpc.StatusCode.RESOURCE_EXHAUSTED, 431),
+    ErrorCode.RATE_LIMITED: (grpc.StatusCode.RESOURCE_EXHAUSTED, 429),
     ErrorCode.ALREADY_EXISTS: (grpc.StatusCode.ALREADY_EXISTS, 409),
     ErrorCode.ABORTED: (grpc.StatusCode.ABORTED, 409),
     ErrorCode.FAILED_PRECONDITION: (grpc.StatusCode.FAILED_PRECONDITION, 400),
