@@ -113,11 +113,10 @@ class MatrixProgram:
         self._cursor[group] = stop
 
     def snapshot(self, row: int) -> bytes:
-        head = _STATE_HEAD.pack(self._cursor[row])
-        return head + self._scores[row].tobytes() + self._ids[row].tobytes()
+        return _STATE_HEAD.pack(self._cursor[row]) + self.result(row)
 
     def result(self, row: int) -> bytes:
-        return self._scores[row].tobytes() + self._ids[row].tobytes()
+        return bytes(self._scores[row].tobytes() + self._ids[row].tobytes())
 
     def drop(self, row: int) -> None:
         self._cursor[row] = self._columns

@@ -72,11 +72,12 @@ class BatchSpec:
     """A batch as the parent describes it; everything the child needs and nothing secret.
 
     `factory` is "package.module:name" of a `ProgramFactory`. `payload` is the program's own
-    encoding of its input (at most 64 MiB; keep it small, what is large belongs in `files`). `files` are mapped read-only in the child, and stay
-    mapped from batch to batch while path and inode are the same (replace files by rename, never
-    in place). `row_versions` has one entry a row: the version of the row's own input (say, the
-    revision of the profile); its length is the number of rows. A checkpoint is resumed only when
-    factory, model, market and row version are all equal to those it was made under.
+    encoding of its input (at most 64 MiB; keep it small, what is large belongs in `files`).
+    `files` are mapped read-only in the child, and stay mapped from batch to batch while path and
+    inode are the same (replace files by rename, never in place). `row_versions` has one entry a
+    row: the version of the row's own input (say, the revision of the profile); its length is the
+    number of rows. A checkpoint is resumed only when factory, model, market and row version are
+    all equal to those it was made under.
     """
 
     factory: str

@@ -53,12 +53,20 @@ class ParentRegion(Mapping):
         self._set(Word.MAGIC, MAGIC)
         self._set(Word.VERSION, VERSION)
 
-    def offer(self, spec: BatchSpec, states: Sequence[bytes | None], cap: float) -> int:
+    def offer(
+        self,
+        spec: BatchSpec,
+        states: Sequence[bytes | None],
+        cap: float,
+        masked: Sequence[int] = (),
+    ) -> int:
         """Lay a batch out; only while no batch is open. Returns the batch's number.
 
         `states` are the rows' checkpoints (without header), None for a start from scratch; `cap`
         is a share of one core. Raises ValueError for a batch beyond the limits.
         """
+        if not 0 < cap <= 1:
+            raise ValueError(f"a cap of {cap} of a core")
         if not 0 < spec.rows <= ROWS_MAX or len(states) != spec.rows:
             raise ValueError(f"{spec.rows} rows and {len(states)} states; 1 to {ROWS_MAX} allowed")
         if len(spec.payload) > PAYLOAD_MAX_BYTES:
@@ -85,6 +93,8 @@ class ParentRegion(Mapping):
         ):
             self._set(word, value)
         self._bytes[layout.masks_at : layout.slots_at] = bytes(layout.slots_at - layout.masks_at)
+        for row in masked:
+            self.mask(row, StopReason.HALT)
         for slot, state in zip(self.slots, states, strict=True):
             slot.reset(state)
         at = layout.descriptor_at

@@ -74,9 +74,19 @@ class ComputeProcess:
         self._pidfd = os.pidfd_open(self._process.pid)
         asyncio.get_running_loop().add_reader(self._pidfd, self._died)
 
-    def offer(self, spec: BatchSpec, states: Sequence[bytes | None], cap: float) -> int:
-        """Lay the batch out and wake the child. Returns the batch's number in the region."""
-        number = self.region.offer(spec, states, cap)
+    def offer(
+        self,
+        spec: BatchSpec,
+        states: Sequence[bytes | None],
+        cap: float,
+        *,
+        masked: Sequence[int] = (),
+    ) -> int:
+        """Lay the batch out and wake the child; `masked` rows leave at once.
+
+        Returns the batch's number in the region. Raises ValueError for one beyond the limits.
+        """
+        number = self.region.offer(spec, states, cap, masked)
         self._cap = cap
         self._inbox.ring()
         return number
@@ -102,10 +112,10 @@ class ComputeProcess:
         loop.remove_reader(self._outbox.fd)
         if self._process is None:
             return
-        gone = loop.create_future()
-        loop.add_reader(self._pidfd, lambda: gone.done() or gone.set_result(None))
+        gone = asyncio.Event()
+        loop.add_reader(self._pidfd, gone.set)
         self.kill()
-        await gone
+        await gone.wait()
         self._reap()
 
     def _rung(self) -> None:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import IntEnum
-from typing import NewType
-from uuid import UUID
 
-BatchId = NewType("BatchId", str)
-Token = NewType("Token", int)
-"""The fence of a job: raised by every claim and every checkpoint."""
+from eros_common.ids import BatchId, JobToken, UserId
+from eros_matcher.compute.program import BatchSpec
 
 
 class JobKind(IntEnum):
@@ -23,16 +20,35 @@ class JobKind(IntEnum):
     LEARN = 5
 
 
+class HaltReason(IntEnum):
+    """Why work on a person stops; the first six are the protocol's, the rest the worker's own."""
+
+    WOKE = 1
+    PAUSED = 2
+    WINDOW = 3
+    FENCED = 4
+    DRAIN = 5
+    DELETED = 6
+    SILENCE = 101
+    """The scheduler said nothing for too long."""
+    EXPIRED = 102
+    """The lease ran out without being renewed."""
+    REFUSED = 103
+    """A batch came while another was in flight."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One person's job, leased. `checkpoint` is as stored (with its header), None at the start.
+    """One person's job, leased.
 
-    `next_due_at` (night clock) is when the job is due again once completed; `list_date` is the
-    local date on which the person's window ends, the date of a daily list.
+    The token is the job's fence: raised by every claim and every checkpoint. `checkpoint` is as
+    stored (with its header), None at the start. `next_due_at` (night clock) is when the job is
+    due again once completed; `list_date` is the local date on which the person's window ends, the
+    date of a daily list.
     """
 
-    user_id: UUID
-    token: Token
+    user_id: UserId
+    token: JobToken
     checkpoint: bytes | None
     next_due_at: datetime
     list_date: date
@@ -55,3 +71,17 @@ class RowResult:
 
     lease: Lease
     result: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedBatch:
+    """A batch ready to compute.
+
+    `users` are the people computed, in the order of the rows of `spec`. `settled` are those that
+    need no computing (no longer in the market, account gone): `ResultSink.write` gets them with
+    `result=None` and they are completed at once. `spec` is None when all are settled.
+    """
+
+    spec: BatchSpec | None
+    users: tuple[UserId, ...]
+    settled: tuple[UserId, ...] = ()

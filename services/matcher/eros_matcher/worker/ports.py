@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
-from uuid import UUID
+from typing import TYPE_CHECKING, Protocol
 
-import asyncpg
+from eros_matcher.worker.jobs import JobKind, LeasedBatch, PreparedBatch, RowResult
 
-from eros_matcher.compute.program import BatchSpec
-from eros_matcher.worker.jobs import JobKind, LeasedBatch, RowResult
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
 
-
-@dataclass(frozen=True, slots=True)
-class PreparedBatch:
-    """A batch ready to compute.
-
-    `users` are the people computed, in the order of the rows of `spec`. `settled` are those that
-    need no computing (no longer in the market, account gone): `ResultSink.write` gets them with
-    `result=None` and they are completed at once. `spec` is None when all are settled.
-    """
-
-    spec: BatchSpec | None
-    users: tuple[UUID, ...]
-    settled: tuple[UUID, ...] = ()
+__all__ = ["BatchSource", "PreparedBatch", "ResultSink"]
 
 
 class BatchSource(Protocol):
@@ -43,7 +29,7 @@ class ResultSink(Protocol):
     """Keeps results."""
 
     async def write(
-        self, connection: asyncpg.Connection, kind: JobKind, rows: Sequence[RowResult]
+        self, connection: PoolConnectionProxy, kind: JobKind, rows: Sequence[RowResult]
     ) -> None:
         """Write within the caller's open transaction, which holds the jobs' fences.
 

@@ -1,0 +1,179 @@
+"""The worker at work: gives events to the core and carries out what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import assert_never
+
+from eros_common import logging
+from eros_matcher.worker import events as ev
+from eros_matcher.worker import instructions as do
+from eros_matcher.worker.computing import Computing
+from eros_matcher.worker.core import WorkerCore
+from eros_matcher.worker.halts import HaltCommitter
+from eros_matcher.worker.jobs import HaltReason, LeasedBatch
+from eros_matcher.worker.ports import BatchSource, ResultSink
+from eros_matcher.worker.store_fence import (
+    CheckpointGroup,
+    CheckpointRow,
+    FenceStore,
+    StoreUnavailableError,
+)
+from eros_matcher.worker.stream import WorkStream
+
+log = logging.get("worker")
+
+TICK_SECONDS = 1.0
+
+
+class WorkerGaveUpError(Exception):
+    """The worker cannot go on; the process ends."""
+
+
+class Worker:
+    """Wires the core to the stream, the child and the database. Everything on one loop.
+
+    `stream_of` opens the stream that gets the worker's event handler.
+    """
+
+    def __init__(
+        self,
+        *,
+        stream_of: Callable[[Callable[[ev.Event], None]], WorkStream],
+        store: FenceStore,
+        source: BatchSource,
+        sink: ResultSink,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._source = source
+        self._sink = sink
+        self._wall = wall
+        self._core = WorkerCore()
+        self.computing = Computing(self.dispatch, wall=wall)
+        self.halts = HaltCommitter(store, self.dispatch, wall=wall)
+        self.stream = stream_of(self.dispatch)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._preparing: asyncio.Task[None] | None = None
+        self._idle = asyncio.Event()
+        self._gave_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def dispatch(self, event: ev.Event) -> None:
+        """One event, and all that follows from it at once."""
+        for instruction in self._core.handle(event):
+            self._carry_out(instruction)
+        if self._core.flight is None:
+            self._idle.set()
+        else:
+            self._idle.clear()
+
+    async def run(self) -> None:
+        """For ever: the tick. Raises WorkerGaveUpError."""
+        seen_cpu, seen_at = self.computing.child.cpu_seconds(), time.monotonic()
+        while True:
+            done, _ = await asyncio.wait({self._gave_up}, timeout=TICK_SECONDS)
+            if done:
+                self._gave_up.result()
+            cpu, now = self.computing.child.cpu_seconds(), time.monotonic()
+            flight = self._core.flight
+            self.stream.send_status(
+                cpu=(cpu - seen_cpu) / (now - seen_at),
+                cpu_cap=flight.batch.cpu_cap if flight else 0.0,
+                rows_running=self.computing.rows_inside,
+            )
+            seen_cpu, seen_at = cpu, now
+            self.dispatch(ev.Ticked(self._wall()))
+
+    async def drain(self) -> None:
+        """Checkpoint everything, end the stream, take nothing more."""
+        self.dispatch(ev.DrainAsked(self._wall(), leaving=True))
+        await self._idle.wait()
+        self.stream.leave()
+        await self.stream.ended.wait()
+
+    async def close(self) -> None:
+        """End what still runs: the child, a transaction under way."""
+        self.stream.close()
+        tasks = [*self._tasks, *([self._preparing] if self._preparing else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.computing.child.close()
+
+    def _carry_out(self, instruction: do.Instruction) -> None:
+        match instruction:
+            case do.SendHello() | do.SendReady() | do.SendAck() | do.SendEnd() | do.SendRenew():
+                self.stream.send(instruction)
+            case do.EndStream():
+                self.stream.end()
+            case do.Prepare(batch):
+                self._preparing = asyncio.create_task(self._prepare(batch))
+            case do.CancelPrepare():
+                if self._preparing is not None:
+                    self._preparing.cancel()
+            case do.Offer():
+                self.computing.offer(instruction)
+            case do.Mask(users):
+                self.computing.mask(users)
+            case do.KillChild():
+                self.computing.child.kill()
+            case do.StartChild():
+                self.computing.start()
+            case do.GiveUp(reason):
+                if not self._gave_up.done():
+                    self._gave_up.set_exception(WorkerGaveUpError(reason))
+            case do.Checkpoint():
+                self.halts.submit(self.computing.checkpoints_of(instruction))
+            case do.GiveBack(batch):
+                self.halts.submit(_given_back(batch))
+            case do.Settle():
+                task = asyncio.create_task(self._settle(instruction))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            case _:
+                assert_never(instruction)
+
+    async def _prepare(self, batch: LeasedBatch) -> None:
+        try:
+            prepared = await self._source.prepare(batch)
+        except Exception as error:
+            log.exception("prepare_failed", batch=batch.batch_id)
+            self.dispatch(ev.PrepareFailed(batch.batch_id, self._wall(), _text(error)))
+        else:
+            self.dispatch(ev.Prepared(batch.batch_id, self._wall(), prepared))
+
+    async def _settle(self, settle: do.Settle) -> None:
+        users = [row.lease.user_id for row in settle.results]
+        users += [lease.user_id for lease, _ in settle.failures]
+        try:
+            settled = await self._store.settle(
+                settle.kind, settle.results, settle.failures, self._sink
+            )
+        except StoreUnavailableError as error:
+            log.warning("unavailable", rows=len(users), error=str(error))
+            self.dispatch(ev.SettleUnavailable(users))
+            return
+        except Exception as error:
+            log.exception("settle_failed", rows=len(users))
+            # Without results it is not their fault: the failures are tried again.
+            self.dispatch(
+                ev.SettleRefused(users, _text(error))
+                if settle.results
+                else ev.SettleUnavailable(users)
+            )
+            return
+        completed = frozenset(row.lease.user_id for row in settled.completed)
+        self.dispatch(ev.Settled(self._wall(), users, completed, settled.failed))
+        if settled.completed:
+            await self._sink.committed(settle.kind, settled.completed)
+
+
+def _given_back(batch: LeasedBatch) -> CheckpointGroup:
+    rows = tuple(CheckpointRow(lease.user_id, lease.token, None) for lease in batch.leases)
+    return CheckpointGroup(batch.kind, HaltReason.REFUSED.name.lower(), rows)
+
+
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,179 @@
+"""The job rows' fences, through the scheduler's published SQL functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import asyncpg
+
+from eros_common.ids import JobToken, UserId
+from eros_matcher.worker.jobs import JobKind, Lease, RowResult
+from eros_matcher.worker.ports import ResultSink
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+_HOLD = "SELECT user_id, token FROM scheduler.hold($1::uuid[], $2::smallint, $3::bigint[])"
+_CHECKPOINT = """SELECT user_id, token FROM scheduler.checkpoint(
+    $1::uuid[], $2::smallint, $3::bigint[], $4::bytea[], $5)"""
+_COMPLETE = """SELECT user_id FROM scheduler.complete(
+    $1::uuid[], $2::smallint, $3::bigint[], $4::timestamptz[])"""
+_FAIL = """SELECT user_id FROM scheduler.fail(
+    $1::uuid[], $2::smallint, $3::bigint[], $4::text[])"""
+
+_UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.QueryCanceledError,
+)
+"""Not the fault of what was written: worth the same try again."""
+
+
+class StoreUnavailableError(Exception):
+    """The database is not there; whether the transaction was committed is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointRow:
+    """`data` is stored as it is; None leaves what is stored."""
+
+    user_id: UserId
+    token: JobToken
+    data: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointGroup:
+    """Rows of one kind halted for one reason."""
+
+    kind: JobKind
+    reason: str
+    rows: tuple[CheckpointRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SettledRows:
+    """What became of a batch of results and failures; the rest was fenced."""
+
+    completed: tuple[RowResult, ...]
+    failed: frozenset[UserId]
+
+
+class FenceStore(Protocol):
+    """Every write goes through the row's fence. All raise StoreUnavailableError."""
+
+    async def checkpoint(self, groups: Sequence[CheckpointGroup]) -> dict[UserId, JobToken]:
+        """One transaction: store, raise the fences. The new tokens of those that were live."""
+        ...
+
+    async def settle(
+        self,
+        kind: JobKind,
+        results: Sequence[RowResult],
+        failures: Sequence[tuple[Lease, str]],
+        sink: ResultSink,
+    ) -> SettledRows:
+        """One transaction: hold, write the results, complete; and fail the failures.
+
+        What `sink.write` raises is raised, and nothing is kept.
+        """
+        ...
+
+
+class PostgresFenceStore:
+    """Fences in the scheduler's schema, called in the role `eros_matcher`."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def checkpoint(self, groups: Sequence[CheckpointGroup]) -> dict[UserId, JobToken]:
+        tokens: dict[UserId, JobToken] = {}
+        try:
+            async with self._pool.acquire() as connection:
+                if len(groups) == 1:
+                    # One statement is one transaction: a round trip instead of three.
+                    await _checkpoint(connection, groups[0], tokens)
+                else:
+                    async with connection.transaction():
+                        for group in groups:
+                            await _checkpoint(connection, group, tokens)
+        except _UNAVAILABLE as error:
+            raise StoreUnavailableError(str(error)) from error
+        return tokens
+
+    async def settle(
+        self,
+        kind: JobKind,
+        results: Sequence[RowResult],
+        failures: Sequence[tuple[Lease, str]],
+        sink: ResultSink,
+    ) -> SettledRows:
+        try:
+            async with self._pool.acquire() as connection, connection.transaction():
+                completed = await _complete(connection, kind, results, sink)
+                failed = await _fail(connection, kind, failures)
+        except _UNAVAILABLE as error:
+            raise StoreUnavailableError(str(error)) from error
+        return SettledRows(completed, failed)
+
+    async def warm(self) -> None:
+        """Prepare the statement that a halt waits for."""
+        await self.checkpoint([CheckpointGroup(JobKind.MATCH, "", ())])
+
+
+async def _checkpoint(
+    connection: PoolConnectionProxy, group: CheckpointGroup, tokens: dict[UserId, JobToken]
+) -> None:
+    found = await connection.fetch(
+        _CHECKPOINT,
+        [row.user_id for row in group.rows],
+        int(group.kind),
+        [row.token for row in group.rows],
+        [row.data for row in group.rows],
+        group.reason,
+    )
+    tokens.update((UserId(row["user_id"]), JobToken(row["token"])) for row in found)
+
+
+async def _complete(
+    connection: PoolConnectionProxy, kind: JobKind, results: Sequence[RowResult], sink: ResultSink
+) -> tuple[RowResult, ...]:
+    if not results:
+        return ()
+    users = [row.lease.user_id for row in results]
+    tokens = [row.lease.token for row in results]
+    live = {row["user_id"] for row in await connection.fetch(_HOLD, users, int(kind), tokens)}
+    kept = tuple(row for row in results if row.lease.user_id in live)
+    if not kept:
+        return ()
+    await sink.write(connection, kind, kept)
+    await connection.fetch(
+        _COMPLETE,
+        [row.lease.user_id for row in kept],
+        int(kind),
+        [row.lease.token for row in kept],
+        [row.lease.next_due_at for row in kept],
+    )
+    return kept
+
+
+async def _fail(
+    connection: PoolConnectionProxy, kind: JobKind, failures: Sequence[tuple[Lease, str]]
+) -> frozenset[UserId]:
+    if not failures:
+        return frozenset()
+    found = await connection.fetch(
+        _FAIL,
+        [lease.user_id for lease, _ in failures],
+        int(kind),
+        [lease.token for lease, _ in failures],
+        [error for _, error in failures],
+    )
+    return frozenset(UserId(row["user_id"]) for row in found)
