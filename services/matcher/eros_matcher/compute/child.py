@@ -9,7 +9,7 @@ from typing import cast
 from eros_matcher.compute.bells import Bell
 from eros_matcher.compute.files import MappedFiles
 from eros_matcher.compute.layout import Word
-from eros_matcher.compute.pacing import Ledger
+from eros_matcher.compute.pacing import Ledger, SnapshotRhythm
 from eros_matcher.compute.program import BatchInput, Program, ProgramFactory
 from eros_matcher.compute.region import ChildRegion
 from eros_matcher.compute.runner import BatchRun, cpu_seconds
@@ -57,7 +57,14 @@ class ComputeChild:
             region.set_error(f"{type(error).__name__}: {error}")
         else:
             try:
-                BatchRun(program, region, self._ledger, self._inbox, self._outbox).run()
+                BatchRun(
+                    program,
+                    region,
+                    self._ledger,
+                    inbox=self._inbox,
+                    outbox=self._outbox,
+                    rhythm=SnapshotRhythm(),
+                ).run()
             finally:
                 program.close()
         region.publish(Word.CPU_NS, round(cpu_seconds() * 1e9))

@@ -27,14 +27,21 @@ class BatchRun:
     """Runs the open program. Between turns no row is touched: the header's TURN is even."""
 
     def __init__(
-        self, program: Program, region: ChildRegion, ledger: Ledger, inbox: Bell, outbox: Bell
+        self,
+        program: Program,
+        region: ChildRegion,
+        ledger: Ledger,
+        *,
+        inbox: Bell,
+        outbox: Bell,
+        rhythm: SnapshotRhythm,
     ) -> None:
         self._program = program
         self._region = region
         self._ledger = ledger
         self._inbox = inbox
         self._outbox = outbox
-        self._rhythm = SnapshotRhythm()
+        self._rhythm = rhythm
         self._sizer = ChunkSizer()
         self._alive: dict[int, None] = {}
         self._unexplained = False
