@@ -38,7 +38,9 @@ def generate(checkout: Checkout, progress: Progress) -> None:
 
 
 def _own_protos(checkout: Checkout) -> list[Path]:
-    return [path for path in checkout.proto_files() if path.is_relative_to(checkout.root / "protos")]
+    return [
+        path for path in checkout.proto_files() if path.is_relative_to(checkout.root / "protos")
+    ]
 
 
 def _run_protoc(checkout: Checkout, out: Path, protos: list[str]) -> None:

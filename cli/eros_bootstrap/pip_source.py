@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from checkout import Checkout
 from failure import PreparationError
 
-
 #: Not the environment's own link to it: that one may be about to be replaced.
 _BASE_PYTHON: str = getattr(sys, "_base_executable", None) or sys.executable
 

@@ -14,7 +14,7 @@ from eros_cli.paths import CHECKOUT
 def register(app: typer.Typer) -> None:
     @app.command()
     def setup() -> None:
-        """Prepare this checkout: environment, packages, generated code. Every command does it too."""
+        """Prepare this checkout: packages and generated code. Every command does it."""
         # By the time this runs, cli/eros_bootstrap has prepared everything or said why it cannot.
         packages = len({distribution.name for distribution in distributions()})
         console = Console()

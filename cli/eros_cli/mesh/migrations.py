@@ -1,0 +1,45 @@
+"""Brings a database's schemas up to date: the linear history of SQL in /migrations, by yoyo."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import yoyo
+from yoyo.exceptions import LockTimeout
+
+from eros_cli.mesh.faults import MeshError
+from eros_cli.paths import MIGRATIONS
+
+_LOCK_SECONDS = 60
+
+
+async def migrate(database_url: str, directory: Path = MIGRATIONS) -> Sequence[str]:
+    """Apply what is not applied yet, each file in a transaction; the names of what was applied.
+
+    Two at once on one database wait for each other. Raises MeshError.
+    """
+    return await asyncio.to_thread(_migrate, database_url, directory)
+
+
+def _migrate(database_url: str, directory: Path) -> Sequence[str]:
+    _, _, rest = database_url.partition("://")
+    try:
+        backend = yoyo.get_backend(f"postgresql+psycopg://{rest}")
+    except Exception as error:  # noqa: BLE001 - yoyo lets each driver's own errors through
+        raise MeshError(f"the database of DATABASE_URL cannot be reached: {error}") from None
+    try:
+        history = yoyo.read_migrations(str(directory))
+        try:
+            with backend.lock(timeout=_LOCK_SECONDS):
+                missing = backend.to_apply(history)
+                backend.apply_migrations(missing)
+        except LockTimeout:
+            raise MeshError(
+                "another process has been changing the database's schemas for a minute; "
+                "if it died, run: DELETE FROM yoyo_lock"
+            ) from None
+        return [migration.id for migration in missing]
+    finally:
+        backend.connection.close()

@@ -1,0 +1,81 @@
+"""How each Python service of the mesh is started."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from functools import partial
+
+from eros_cli.mesh.addresses import ACCESS_LOG_VARIABLE, Addresses
+from eros_cli.mesh.data_dir import DataDir
+from eros_cli.mesh.keys import key_environment
+from eros_cli.mesh.options import Part
+from eros_cli.mesh.program import Program
+from eros_cli.mesh.readiness import until_serving
+
+#: Started in this order, stopped in the opposite one; those of a row at the same time.
+START_ORDER = (
+    (Part.ACCOUNTS, Part.ACTIVITY),
+    (Part.SCHEDULER, Part.MATCHER),
+    (Part.WORKER,),
+)
+_MODULES = {
+    Part.ACCOUNTS: "eros_accounts",
+    Part.ACTIVITY: "eros_activity",
+    Part.SCHEDULER: "eros_scheduler",
+    Part.MATCHER: "eros_matcher",
+    Part.WORKER: "eros_matcher.worker",
+}
+
+
+def service_program(
+    part: Part,
+    number: int,
+    shared: Mapping[str, str],
+    addresses: Addresses,
+    data: DataDir,
+) -> Program:
+    """The program of a service; `number` counts workers from 0 and is 0 for all others.
+
+    `shared` is the environment of all services: stores, settings, the night clock.
+    """
+    address = addresses.workers[number] if part is Part.WORKER else addresses.services[part]
+    environment = {
+        **shared,
+        **addresses.environment(),
+        **key_environment(data, part.value),
+        "EROS_LISTEN": address,
+    }
+    if part is Part.ACCOUNTS:
+        environment.setdefault("EROS_SIGNING_KEYS_DIR", os.fspath(data.signing_keys))
+    if part is Part.ACTIVITY:
+        environment[ACCESS_LOG_VARIABLE] = addresses.access_log
+    if part is Part.WORKER:
+        environment["EROS_WORKER_DATA_DIR"] = os.fspath(data.worker)
+    return Program(
+        name=service_name(part, number),
+        command=(sys.executable, "-m", _MODULES[part]),
+        environment=environment,
+        ready=partial(until_serving, address),
+        directory=data.run,
+    )
+
+
+def service_name(part: Part, number: int) -> str:
+    """`accounts`; workers are `worker-1`, `worker-2`…"""
+    return f"{part.value}-{number + 1}" if part is Part.WORKER else part.value
+
+
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """The caller's variables as services get them."""
+    # gRPC reads proxy settings even for this machine's own addresses.
+    direct = [environment.get(name, "") for name in ("no_grpc_proxy", "no_proxy", "NO_PROXY")]
+    exceptions = ",".join([*filter(None, direct), "127.0.0.1", "localhost"])
+    return {
+        # People read these logs; whoever collects them sets json.
+        "EROS_LOG_FORMAT": "text",
+        **environment,
+        "no_grpc_proxy": exceptions,
+        "PYTHONUNBUFFERED": "1",
+    }

@@ -1,0 +1,19 @@
+"""The whole mesh for e2e tests, through Envoy."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from eros_cli.mesh import Mesh, MeshOptions
+from tests.support.stores import clean_environment
+
+WORKERS = 2
+
+
+@asynccontextmanager
+async def whole_mesh() -> AsyncIterator[Mesh]:
+    """Everything on free ports and an empty database, night time being wall time."""
+    options = MeshOptions(workers=WORKERS, environment=clean_environment(), durable=False)
+    async with Mesh(options) as mesh:
+        yield mesh

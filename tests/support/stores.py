@@ -1,0 +1,54 @@
+"""Real stores for tests: one PostgreSQL and one Valkey for the whole session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import redis.asyncio
+
+from eros_cli.mesh import Mesh, MeshOptions
+from eros_cli.mesh.options import STORES
+
+_OURS = ("EROS_", "OTEL_", "DATABASE_URL", "REDIS_URL", "ACTIVITY_REDIS_URL", "CACHE_REDIS_URL")
+
+
+def clean_environment() -> dict[str, str]:
+    """The machine's variables without any setting of EROS: tests never touch a real database."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+
+
+@asynccontextmanager
+async def stores() -> AsyncIterator[Mesh]:
+    """Both servers, PostgreSQL with all migrations applied to the database `eros`."""
+    options = MeshOptions(parts=STORES, environment=clean_environment(), durable=False)
+    async with Mesh(options) as mesh:
+        yield mesh
+
+
+@asynccontextmanager
+async def fresh_database(server_url: str, name: str) -> AsyncIterator[str]:
+    """A migrated, empty database of its own, by its URL; dropped afterwards."""
+    admin = await asyncpg.connect(_with_database(server_url, "postgres"))
+    try:
+        await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE eros')
+        try:
+            yield _with_database(server_url, name)
+        finally:
+            await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    finally:
+        await admin.close()
+
+
+async def empty_valkey(url: str) -> None:
+    """Remove all keys and functions."""
+    async with redis.asyncio.Redis.from_url(url) as client:
+        await client.flushall()
+        await client.function_flush()
+
+
+def _with_database(url: str, name: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
