@@ -9,9 +9,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from checkout import Checkout
-from failure import PreparationError
-from progress import Progress
+from eros_bootstrap.checkout import Checkout
+from eros_bootstrap.failure import PreparationError
+from eros_bootstrap.progress import Progress
 
 #: Others' protos whose Python no package carries; google's comes from googleapis-common-protos.
 _GENERATED_THIRD_PARTY = "buf/validate/validate.proto"

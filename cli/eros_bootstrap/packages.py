@@ -7,10 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from checkout import IMPORT_ROOTS, Checkout
-from failure import PreparationError
-from pip_source import PipCommand, find_pip
-from progress import Progress, Step
+from eros_bootstrap.checkout import IMPORT_ROOTS, Checkout
+from eros_bootstrap.failure import PreparationError
+from eros_bootstrap.pip_source import PipCommand, find_pip
+from eros_bootstrap.progress import Progress, Step
 
 _LAST_LINES = 15
 

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from checkout import Checkout
-from failure import PreparationError
+from eros_bootstrap.checkout import Checkout
+from eros_bootstrap.failure import PreparationError
 
 #: Not the environment's own link to it: that one may be about to be replaced.
 _BASE_PYTHON: str = getattr(sys, "_base_executable", None) or sys.executable

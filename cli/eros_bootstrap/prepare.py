@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from checkout import Checkout, read_stamp
-from generate import generate
-from packages import install_packages
-from progress import Progress
+from eros_bootstrap.checkout import Checkout, read_stamp
+from eros_bootstrap.generate import generate
+from eros_bootstrap.packages import install_packages
+from eros_bootstrap.progress import Progress
 
 
 def prepare(checkout: Checkout, progress: Progress) -> None:

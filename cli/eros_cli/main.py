@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
-from eros_cli.commands import setup
+from eros_cli.commands import admin, bench, check, jobs, setup, test, up
+from eros_cli.mesh.faults import MeshError
 
 app = typer.Typer(
     name="eros",
-    help="EROS, the backend of a dating app that works while its users sleep.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     add_completion=False,
@@ -21,9 +23,14 @@ def _root() -> None:
     """EROS, the backend of a dating app that works while its users sleep."""
 
 
-for command in (setup,):
+for command in (up, admin, jobs, bench, setup, test, check):
     command.register(app)
 
 
 def main() -> None:
-    app(prog_name="./eros")
+    """Runs the command of `sys.argv`; faults that a person can act on are one line, exit code 1."""
+    try:
+        app(prog_name="./eros")
+    except MeshError as error:
+        print(f"eros: {error}", file=sys.stderr)
+        sys.exit(1)

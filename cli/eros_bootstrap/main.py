@@ -1,4 +1,4 @@
-"""Run by `./eros` as a directory, under any Python 3.11+: prepare what is missing, then the CLI.
+"""Run by `./eros` under any Python 3.11+: prepare what is missing, then become the CLI.
 
 Started with `-I -S`, so nothing but the standard library and this folder can be imported.
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import sys
 
-from checkout import Checkout
-from failure import PreparationError
-from prepare import prepare
-from progress import Progress
+from eros_bootstrap.checkout import Checkout
+from eros_bootstrap.failure import PreparationError
+from eros_bootstrap.prepare import prepare
+from eros_bootstrap.progress import Progress
 
 
 def main() -> None:
@@ -25,6 +25,3 @@ def main() -> None:
         raise SystemExit(130) from None
     python = str(checkout.python)
     os.execv(python, [python, "-m", "eros_cli", *sys.argv[1:]])
-
-
-main()

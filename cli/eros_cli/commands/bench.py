@@ -1,0 +1,55 @@
+"""`eros bench NAME`: the benchmarks in /bench, each a module with `run() -> dict`."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from eros_cli.paths import CHECKOUT
+
+_FOLDER = CHECKOUT / "bench"
+
+
+def register(app: typer.Typer) -> None:
+    @app.command()
+    def bench(
+        name: str = typer.Argument("", help="Which one; without a name, they are listed."),
+        as_json: bool = typer.Option(False, "--json", help="End with one line of JSON."),
+    ) -> None:
+        """Measure one of the promises, on this machine, and print the figures."""
+        known = sorted(path.stem for path in _FOLDER.glob("[!_]*.py"))
+        if not name:
+            Console().print("\n".join(known) or "There are no benchmarks in this checkout.")
+            return
+        if name not in known:
+            raise typer.BadParameter(f"there is none of that name; known: {', '.join(known)}")
+        sys.path.insert(0, str(CHECKOUT))
+        result: dict[str, Any] = importlib.import_module(f"bench.{name}").run()
+        if as_json:
+            print(json.dumps(result))
+        else:
+            _print(Console(), name, result)
+
+
+def _print(console: Console, name: str, result: dict[str, Any]) -> None:
+    totals = Table(title=f"bench {name}", show_header=False)
+    for key, value in result.items():
+        if key != "rows":
+            totals.add_row(key, _text(value))
+    console.print(totals)
+    rows: list[dict[str, Any]] = result.get("rows", [])
+    if rows:
+        table = Table(*rows[0], title="cases")
+        for row in rows:
+            table.add_row(*(_text(row.get(key)) for key in rows[0]))
+        console.print(table)
+
+
+def _text(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,45 @@
+"""`eros up`: serve, nothing else."""
+
+from __future__ import annotations
+
+import os
+
+import typer
+from rich.console import Console
+
+from eros_cli.interrupts import Interrupted, run_stoppable
+from eros_cli.report import ConsoleReport
+
+# The mesh and with it gRPC are imported when they are used: `./eros --help` is quick.
+
+
+def register(app: typer.Typer) -> None:
+    @app.command()
+    def up() -> None:
+        """Start everything and serve until Ctrl-C.
+
+        PostgreSQL and Valkey are started too, unless DATABASE_URL and REDIS_URL name others. The
+        gateway listens on EROS_GATEWAY_LISTEN (127.0.0.1:3000); data is kept in EROS_DATA_DIR;
+        EROS_WORKERS is the number of night workers (one a core).
+        """
+        try:
+            run_stoppable(_serve(Console()))
+        except Interrupted:
+            # What `up` is for: it serves until it is told to stop.
+            return
+
+
+async def _serve(console: Console) -> None:
+    from eros_cli.mesh import Mesh, MeshOptions
+    from eros_cli.mesh.data_dir import DataDir
+
+    data = DataDir.default(os.environ)
+    options = MeshOptions(data_dir=data.root, fixed_ports=True)
+    async with Mesh(options, ConsoleReport(console)) as mesh:
+        console.print(
+            f"\nEROS serves at [bold]{mesh.url}/api/v1[/bold]  (logs in {mesh.data.logs}; "
+            "Ctrl-C stops it)",
+            highlight=False,
+            soft_wrap=True,
+        )
+        await mesh.wait()

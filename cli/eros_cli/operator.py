@@ -1,0 +1,53 @@
+"""How a command reaches a mesh that runs: its environment, and channels as the operator."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import grpc.aio
+
+from eros_cli.mesh.addresses import address_variable
+from eros_cli.mesh.data_dir import DataDir
+from eros_cli.mesh.faults import MeshError
+from eros_cli.mesh.options import Part
+from eros_cli.mesh.state import running_state
+from eros_common.auth.identity import ServiceIdentity
+from eros_common.channel import open_channel
+
+_KEY_VARIABLE = "EROS_SERVICE_KEY_FILE"
+
+
+def running_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The variables of the mesh that is meant: the caller's own if they name an operator's key,
+    else those of the mesh that runs on this machine. Raises MeshError if there is neither."""
+    given = os.environ if environment is None else environment
+    if given.get(_KEY_VARIABLE):
+        return dict(given)
+    data = DataDir.default(given)
+    if running_state(data) is None:
+        raise MeshError(f"no EROS runs here (data in {data.root}); start it with: ./eros up")
+    try:
+        found: dict[str, str] = json.loads(data.client_environment.read_text())
+    except FileNotFoundError:
+        raise MeshError("EROS is still starting; try again in a moment") from None
+    except PermissionError:
+        raise MeshError(
+            f"EROS runs as another user, whose keys in {data.keys} are private"
+        ) from None
+    return {**given, **found}
+
+
+def operator_channel(environment: Mapping[str, str], service: Part) -> grpc.aio.Channel:
+    """A channel to a service as the operator; close it. Raises MeshError for missing settings."""
+    variable = address_variable(service)
+    target, key = environment.get(variable), environment.get(_KEY_VARIABLE)
+    if not target or not key:
+        raise MeshError(f"{_KEY_VARIABLE} and {variable} must both be set, or neither")
+    try:
+        identity = ServiceIdentity.from_file("operator", Path(key))
+    except ValueError as error:
+        raise MeshError(str(error)) from None
+    return open_channel(target, audience=service.value, identity=identity)
