@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from eros_common import logging
 from eros_matcher.worker.events import Checkpointed, CheckpointUnavailable
 from eros_matcher.worker.jobs import JobKind
-from eros_matcher.worker.store_fence import CheckpointGroup, FenceStore, StoreUnavailableError
+from eros_matcher.worker.store_fence import CheckpointGroup, CheckpointStore, StoreUnavailableError
 
 log = logging.get("worker.halts")
 
@@ -19,7 +19,7 @@ class HaltCommitter:
 
     def __init__(
         self,
-        store: FenceStore,
+        store: CheckpointStore,
         on_event: Callable[[Checkpointed | CheckpointUnavailable], None],
         *,
         wall: Callable[[], float] = time.time,

@@ -66,12 +66,19 @@ class SettledRows:
     failed: frozenset[UserId]
 
 
-class FenceStore(Protocol):
-    """Every write goes through the row's fence. All raise StoreUnavailableError."""
+class CheckpointStore(Protocol):
+    """What a halt needs of the database."""
 
     async def checkpoint(self, groups: Sequence[CheckpointGroup]) -> dict[UserId, JobToken]:
-        """One transaction: store, raise the fences. The new tokens of those that were live."""
+        """One transaction: store, raise the fences. The new tokens of those that were live.
+
+        Raises StoreUnavailableError.
+        """
         ...
+
+
+class FenceStore(CheckpointStore, Protocol):
+    """Every write goes through the row's fence."""
 
     async def settle(
         self,
@@ -82,7 +89,7 @@ class FenceStore(Protocol):
     ) -> SettledRows:
         """One transaction: hold, write the results, complete; and fail the failures.
 
-        What `sink.write` raises is raised, and nothing is kept.
+        Raises StoreUnavailableError; what `sink.write` raises is raised, and nothing is kept.
         """
         ...
 
