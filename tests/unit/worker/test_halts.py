@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from eros_common.ids import JobToken, UserId
-from eros_matcher.worker.events import Checkpointed, CheckpointUnavailable
+from eros_common.ids import JobToken
+from eros_matcher.worker.events import Checkpointed, CheckpointUnavailable, Held
 from eros_matcher.worker.halts import HaltCommitter
 from eros_matcher.worker.jobs import JobKind
 from eros_matcher.worker.store_fence import (
@@ -27,16 +27,20 @@ class SlowStore(CheckpointStore):
         self.begun: asyncio.Queue[Sequence[CheckpointGroup]] = asyncio.Queue()
         self.commit: asyncio.Queue[bool] = asyncio.Queue()
 
-    async def checkpoint(self, groups: Sequence[CheckpointGroup]) -> dict[UserId, JobToken]:
+    async def checkpoint(self, groups: Sequence[CheckpointGroup]) -> dict[Held, JobToken]:
         self.begun.put_nowait(groups)
         if not await self.commit.get():
             raise StoreUnavailableError("gone")
-        return {row.user_id: JobToken(row.token + 1) for group in groups for row in group.rows}
+        return {job: JobToken(job.token + 1) for group in groups for job in group.jobs()}
 
 
 def group(number: int, reason: str = "woke") -> CheckpointGroup:
     row = CheckpointRow(user(number), JobToken(number), b"state")
     return CheckpointGroup(JobKind.MATCH, reason, (row,))
+
+
+def held(number: int) -> Held:
+    return Held(user(number), JobKind.MATCH, JobToken(number))
 
 
 async def test_while_one_commit_is_under_way_fifty_halts_gather_for_the_next() -> None:
@@ -52,7 +56,7 @@ async def test_while_one_commit_is_under_way_fifty_halts_gather_for_the_next() -
         committer.submit(group(number, "woke" if number % 2 else "paused"))
     store.commit.put_nowait(True)
     event = await events.get()
-    assert event == Checkpointed(5.0, (user(0),), {user(0): JobToken(1)})
+    assert event == Checkpointed(5.0, (held(0),), {held(0): JobToken(1)})
 
     groups = await store.begun.get()
     assert sorted((found.reason, len(found.rows)) for found in groups) == [
@@ -77,7 +81,7 @@ async def test_a_database_that_is_gone_is_said_and_survived() -> None:
     for there in (False, True):
         committer.submit(group(3))
         store.commit.put_nowait(there)
-    assert await events.get() == CheckpointUnavailable((user(3), user(3)))
+    assert await events.get() == CheckpointUnavailable((held(3), held(3)))
     committer.submit(group(3))
     assert isinstance(await events.get(), Checkpointed)
     running.cancel()

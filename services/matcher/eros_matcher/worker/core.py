@@ -72,7 +72,7 @@ class WorkerCore:
             case ev.Checkpointed():
                 halting.checkpointed(flight, event, out)
             case ev.CheckpointUnavailable():
-                halting.unavailable(flight, event.users)
+                halting.unavailable(flight, event.jobs)
             case ev.Settled():
                 results.settled(flight, event, out)
             case ev.SettleRefused():

@@ -141,16 +141,21 @@ class ChildDied:
 
 @dataclass(frozen=True, slots=True)
 class Checkpointed:
-    """A transaction of checkpoints is committed: the new fence of those that were still live."""
+    """A transaction of checkpoints is committed.
+
+    `jobs` under their old fences; the new fence of those that were still live.
+    """
 
     at: float
-    users: Sequence[UserId]
-    tokens: Mapping[UserId, JobToken]
+    jobs: Sequence[Held]
+    tokens: Mapping[Held, JobToken]
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointUnavailable:
-    users: Sequence[UserId]
+    """The database was not there."""
+
+    jobs: Sequence[Held]
 
 
 @dataclass(frozen=True, slots=True)

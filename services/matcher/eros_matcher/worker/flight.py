@@ -110,6 +110,13 @@ class Flight:
     def among(self, users: Iterable[UserId]) -> Iterator[Row]:
         return (self.rows[user] for user in users if user in self.rows)
 
+    def of_jobs(self, jobs: Iterable[Held]) -> Iterator[tuple[Held, Row]]:
+        """Those of the jobs that are ours, under the fence that we hold."""
+        for job in jobs:
+            row = self.rows.get(job.user_id)
+            if row is not None and (job.kind, job.token) == (self.kind, row.lease.token):
+                yield job, row
+
     def at_stage(self, *stages: Stage) -> list[Row]:
         return [row for row in self.rows.values() if row.stage in stages]
 
@@ -126,9 +133,7 @@ class Flight:
 
     @property
     def over(self) -> bool:
-        return self.closed and all(
-            row.stage is Stage.ENDED and not row.computing for row in self.rows.values()
-        )
+        return self.closed and all(row.stage is Stage.ENDED for row in self.rows.values())
 
     def end(self, at: float) -> SendEnd:
         """The report; rows that were halted are not in it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from eros_common.ids import JobToken, UserId
-from eros_matcher.worker.events import Checkpointed
+from eros_matcher.worker.events import Checkpointed, Held
 from eros_matcher.worker.flight import Asked, Durable, Flight, Left, Row, Stage
 from eros_matcher.worker.instructions import Acked, Checkpoint, Mask
 from eros_matcher.worker.jobs import HaltReason
@@ -63,24 +63,18 @@ def submit_again(flight: Flight, out: Outbox) -> None:
     submit(flight, [row for row in flight.at_stage(Stage.HALTED) if not row.submitted], out)
 
 
-def unavailable(flight: Flight, users: Iterable[UserId]) -> None:
+def unavailable(flight: Flight, jobs: Iterable[Held]) -> None:
     """The database was not there: nothing is known to be committed."""
-    for row in flight.among(users):
+    for _, row in flight.of_jobs(jobs):
         row.submitted = False
 
 
 def checkpointed(flight: Flight, event: Checkpointed, out: Outbox) -> None:
     """The checkpoints are durable; who has no new fence was fenced before the halt came."""
-    for row in flight.among(event.users):
-        if row.stage is not Stage.HALTED:
-            continue
-        token = event.tokens.get(row.lease.user_id)
-        ended(
-            flight,
-            row,
-            Durable(event.at, JobToken(0) if token is None else token, token is not None),
-            out,
-        )
+    for job, row in flight.of_jobs(event.jobs):
+        token = event.tokens.get(job)
+        durable = Durable(event.at, token or JobToken(0), was_running=token is not None)
+        ended(flight, row, durable, out)
 
 
 def ended(flight: Flight, row: Row, durable: Durable, out: Outbox) -> None:

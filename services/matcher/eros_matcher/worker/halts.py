@@ -40,15 +40,15 @@ class HaltCommitter:
             await self._some.wait()
             self._some.clear()
             groups, self._groups = merged(self._groups), []
-            users = tuple(row.user_id for group in groups for row in group.rows)
+            jobs = tuple(job for group in groups for job in group.jobs())
             try:
                 tokens = await self._store.checkpoint(groups)
             except StoreUnavailableError as error:
-                log.warning("unavailable", rows=len(users), error=str(error))
-                self._on_event(CheckpointUnavailable(users))
+                log.warning("unavailable", rows=len(jobs), error=str(error))
+                self._on_event(CheckpointUnavailable(jobs))
             else:
                 self.transactions += 1
-                self._on_event(Checkpointed(self._wall(), users, tokens))
+                self._on_event(Checkpointed(self._wall(), jobs, tokens))
 
 
 def merged(groups: Sequence[CheckpointGroup]) -> list[CheckpointGroup]:

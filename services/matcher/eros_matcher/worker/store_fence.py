@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import asyncpg
 
 from eros_common.ids import JobToken, UserId
+from eros_matcher.worker.events import Held
 from eros_matcher.worker.jobs import JobKind, Lease, RowResult
 from eros_matcher.worker.ports import ResultSink
 
@@ -57,6 +58,10 @@ class CheckpointGroup:
     reason: str
     rows: tuple[CheckpointRow, ...]
 
+    def jobs(self) -> tuple[Held, ...]:
+        """The rows by the fences they are held under."""
+        return tuple(Held(row.user_id, self.kind, row.token) for row in self.rows)
+
 
 @dataclass(frozen=True, slots=True)
 class SettledRows:
@@ -69,8 +74,9 @@ class SettledRows:
 class CheckpointStore(Protocol):
     """What a halt needs of the database."""
 
-    async def checkpoint(self, groups: Sequence[CheckpointGroup]) -> dict[UserId, JobToken]:
-        """One transaction: store, raise the fences. The new tokens of those that were live.
+    async def checkpoint(self, groups: Sequence[CheckpointGroup]) -> dict[Held, JobToken]:
+        """One transaction: store, raise the fences. The new tokens of those that were
+        live, by the job as it was held.
 
         Raises StoreUnavailableError.
         """
@@ -100,8 +106,8 @@ class PostgresFenceStore:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    async def checkpoint(self, groups: Sequence[CheckpointGroup]) -> dict[UserId, JobToken]:
-        tokens: dict[UserId, JobToken] = {}
+    async def checkpoint(self, groups: Sequence[CheckpointGroup]) -> dict[Held, JobToken]:
+        tokens: dict[Held, JobToken] = {}
         try:
             async with self._pool.acquire() as connection:
                 if len(groups) == 1:
@@ -136,7 +142,7 @@ class PostgresFenceStore:
 
 
 async def _checkpoint(
-    connection: PoolConnectionProxy, group: CheckpointGroup, tokens: dict[UserId, JobToken]
+    connection: PoolConnectionProxy, group: CheckpointGroup, tokens: dict[Held, JobToken]
 ) -> None:
     found = await connection.fetch(
         _CHECKPOINT,
@@ -146,7 +152,8 @@ async def _checkpoint(
         [row.data for row in group.rows],
         group.reason,
     )
-    tokens.update((UserId(row["user_id"]), JobToken(row["token"])) for row in found)
+    held = {job.user_id: job for job in group.jobs()}
+    tokens.update((held[UserId(row["user_id"])], JobToken(row["token"])) for row in found)
 
 
 async def _complete(
