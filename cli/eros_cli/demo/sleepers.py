@@ -43,14 +43,25 @@ class Sleeper:
 class Span:
     """What is played of a night: from before the first bedtime to after the last window."""
 
+    evening: date
     start: datetime
     end: datetime
+
+
+def next_span(zones: Iterable[str], after: datetime, window: Window) -> Span:
+    """The first night in these zones that is still wholly ahead at `after`."""
+    known = sorted(set(zones))
+    evening = after.date() - timedelta(days=1)
+    while (played := span(known, evening, window)).start < after:
+        evening += timedelta(days=1)
+    return played
 
 
 def span(zones: Iterable[str], evening: date, window: Window) -> Span:
     """What to play so that everybody's window of the night after `evening` lies in it."""
     nights = [window.night(evening + timedelta(days=1), zone) for zone in sorted(set(zones))]
     return Span(
+        evening,
         min(night.start for night in nights) + _EARLIEST_TO_BED - _MARGIN,
         max(night.end for night in nights) + _MARGIN,
     )

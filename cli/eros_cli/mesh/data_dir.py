@@ -104,8 +104,18 @@ class DataDir:
         return self.root / "run"
 
     @property
+    def clock(self) -> Path:
+        """How far the night clock is ahead of the wall."""
+        return self.root / "clock.json"
+
+    @property
+    def demo_password(self) -> Path:
+        """The demo accounts' password."""
+        return self.keys / "demo-password"
+
+    @property
     def gateway_configuration(self) -> Path:
-        return self.run / "envoy.json"
+        return self.run / "envoy.yaml"
 
     def socket(self, name: str) -> Path:
         """A path for a unix socket; in the system's folder for those where ours is too long."""

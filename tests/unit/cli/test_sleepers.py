@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from eros_cli.demo.sleepers import plan, span
+from eros_cli.demo.sleepers import next_span, plan, span
 from eros_common.ids import UserId
 from eros_common.phases import Window
 
@@ -23,6 +23,13 @@ def test_the_span_holds_every_window_and_every_bedtime() -> None:
     for sleeper in plan(PEOPLE, EVENING, Window(), seed=1):
         assert sleeper.awake(played.start)
         assert sleeper.to_bed < sleeper.rise
+
+
+def test_the_next_night_is_wholly_ahead() -> None:
+    noon = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    assert next_span(PEOPLE.values(), noon, Window()) == span(PEOPLE.values(), EVENING, Window())
+    late = datetime(2026, 11, 24, 23, tzinfo=UTC)
+    assert next_span(PEOPLE.values(), late, Window()).evening == date(2026, 11, 25)
 
 
 def test_people_sleep_between_bed_and_rising_but_for_the_restless() -> None:
