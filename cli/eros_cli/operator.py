@@ -1,27 +1,70 @@
-"""The CLI as a caller of the services: the identity `operator` on typed stubs."""
+"""How a command reaches a mesh that runs: its environment, and channels as the operator."""
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import grpc
+import grpc.aio
 
 from eros.accounts.v1 import accounts_pb2_grpc
 from eros.activity.v1 import activity_pb2_grpc
 from eros.scheduler.v1 import scheduler_pb2_grpc
+from eros_cli.mesh.addresses import address_variable
+from eros_cli.mesh.data_dir import DataDir
+from eros_cli.mesh.faults import MeshError
+from eros_cli.mesh.options import Part
+from eros_cli.mesh.state import running_state
 from eros_common.auth.identity import ServiceIdentity
 from eros_common.channel import open_channel
 
-_NAME = "operator"
+_KEY_VARIABLE = "EROS_SERVICE_KEY_FILE"
+# A batch of an import is the longest that an operator waits for.
 _TIMEOUT_SECONDS = 30.0
+
+
+def running_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The variables of the mesh that is meant: the caller's own if they name an operator's key,
+    else those of the mesh that runs on this machine. Raises MeshError if there is neither."""
+    given = os.environ if environment is None else environment
+    if given.get(_KEY_VARIABLE):
+        return dict(given)
+    data = DataDir.default(given)
+    if running_state(data) is None:
+        raise MeshError(f"no EROS runs here (data in {data.root}); start it with: ./eros up")
+    try:
+        found: dict[str, str] = json.loads(data.client_environment.read_text())
+    except FileNotFoundError:
+        raise MeshError("EROS is still starting; try again in a moment") from None
+    except PermissionError:
+        raise MeshError(
+            f"EROS runs as another user, whose keys in {data.keys} are private"
+        ) from None
+    return {**given, **found}
+
+
+def operator_channel(environment: Mapping[str, str], service: Part) -> grpc.aio.Channel:
+    """A channel to a service as the operator; close it. Raises MeshError for missing settings."""
+    variable = address_variable(service)
+    target, key = environment.get(variable), environment.get(_KEY_VARIABLE)
+    if not target or not key:
+        raise MeshError(f"{_KEY_VARIABLE} and {variable} must both be set, or neither")
+    try:
+        identity = ServiceIdentity.from_file("operator", Path(key))
+    except ValueError as error:
+        raise MeshError(str(error)) from None
+    return open_channel(
+        target, audience=service.value, identity=identity, timeout_seconds=_TIMEOUT_SECONDS
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Stubs that carry the operator's identity."""
+    """Stubs of the services that answer the operator."""
 
     accounts: accounts_pb2_grpc.AccountsServiceStub
     activity: activity_pb2_grpc.ActivityServiceStub
@@ -30,24 +73,14 @@ class Operator:
 
 @asynccontextmanager
 async def open_operator(environment: Mapping[str, str]) -> AsyncIterator[Operator]:
-    """Stubs for the services that `environment` names (see Mesh.environment).
-
-    Nothing is connected before the first call. Raises KeyError for a missing variable and
-    ValueError for a key file that holds no key.
-    """
-    identity = ServiceIdentity.from_file(_NAME, Path(environment["EROS_SERVICE_KEY_FILE"]))
+    """All stubs; nothing is connected before the first call. Raises MeshError."""
     async with AsyncExitStack() as stack:
-
-        async def channel(service: str) -> grpc.aio.Channel:
-            target = environment[f"EROS_{service.upper()}_ADDRESS"]
-            return await stack.enter_async_context(
-                open_channel(
-                    target, audience=service, identity=identity, timeout_seconds=_TIMEOUT_SECONDS
-                )
-            )
-
+        accounts, activity, scheduler = [
+            await stack.enter_async_context(operator_channel(environment, service))
+            for service in (Part.ACCOUNTS, Part.ACTIVITY, Part.SCHEDULER)
+        ]
         yield Operator(
-            accounts_pb2_grpc.AccountsServiceStub(await channel("accounts")),
-            activity_pb2_grpc.ActivityServiceStub(await channel("activity")),
-            scheduler_pb2_grpc.SchedulerServiceStub(await channel("scheduler")),
+            accounts_pb2_grpc.AccountsServiceStub(accounts),
+            activity_pb2_grpc.ActivityServiceStub(activity),
+            scheduler_pb2_grpc.SchedulerServiceStub(scheduler),
         )
