@@ -52,6 +52,10 @@ def done(core: WorkerCore, *rows: int, at: float = 101.0) -> list[do.Instruction
     return core.handle(ev.RowsOut(at, [(user(row), ev.Out.DONE, b"result") for row in rows]))
 
 
+def held(row: int, *, token: int = 7) -> ev.Held:
+    return ev.Held(user(row), JobKind.MATCH, JobToken(token))
+
+
 def halt(
     core: WorkerCore, *rows: int, nonce: str = "n1", at: float = 101.0
 ) -> list[do.Instruction]:
@@ -60,8 +64,8 @@ def halt(
 
 
 def durable(core: WorkerCore, *rows: int, at: float = 101.02) -> list[do.Instruction]:
-    users = [user(row) for row in rows]
-    return core.handle(ev.Checkpointed(at, users, {key: JobToken(8) for key in users}))
+    jobs = [held(row) for row in rows]
+    return core.handle(ev.Checkpointed(at, jobs, {job: JobToken(8) for job in jobs}))
 
 
 def settled(core: WorkerCore, *rows: int, at: float = 102.0) -> list[do.Instruction]:
@@ -211,9 +215,9 @@ def test_a_new_stream_begins_with_what_is_held_and_keeps_what_is_still_ours() ->
     halt(core, 0)
     durable(core, 0)
     core.handle(ev.Disconnected())
-    held = one(do.SendHello, core.handle(ev.Connected())).held
-    assert {job.user_id for job in held} == {user(1), user(2)}
-    kept = frozenset(job for job in held if job.user_id == user(2))
+    said = one(do.SendHello, core.handle(ev.Connected())).held
+    assert {job.user_id for job in said} == {user(1), user(2)}
+    kept = frozenset(job for job in said if job.user_id == user(2))
     assert one(do.Mask, core.handle(ev.Welcomed(kept))).users == (user(1),)
     one(do.Settle, done(core, 2))
     core.handle(ev.RowsOut(101.5, [(user(1), ev.Out.LEFT, b"")]))
@@ -280,7 +284,7 @@ def test_without_a_database_checkpoints_wait_for_the_next_tick() -> None:
     core = running(2)
     one(do.Checkpoint, halt(core, 0))
     assert of(do.Checkpoint, core.handle(ev.Ticked(102.0))) == []
-    assert core.handle(ev.CheckpointUnavailable([user(0)])) == []
+    assert core.handle(ev.CheckpointUnavailable([held(0)])) == []
     assert one(do.Checkpoint, core.handle(ev.Ticked(103.0))).leases[0].user_id == user(0)
 
 
@@ -329,6 +333,14 @@ def test_a_second_batch_is_given_back() -> None:
     core = running()
     other = batch(1, batch_id="b2")
     assert core.handle(ev.Leased(101.0, 130.0, other)) == [do.GiveBack(other)]
+
+
+def test_giving_a_batch_back_is_no_news_of_the_one_in_flight() -> None:
+    core = running()
+    halt(core, 0)
+    other = held(0, token=99)
+    assert core.handle(ev.Checkpointed(101.0, [other], {other: JobToken(100)})) == []
+    assert len(one(do.SendAck, durable(core, 0)).durable) == 1
 
 
 def test_a_batch_that_cannot_be_prepared_fails() -> None:
@@ -380,7 +392,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.masked: set[UserId] = set()
         self.offered = False
         self.open = False
-        self.checkpointing: list[UserId] = []
+        self.checkpointing: list[ev.Held] = []
         self.settling: list[UserId] = []
         self.ended: set[UserId] = set()
         self.owed: dict[str, tuple[set[UserId], set[UserId]]] = {}
@@ -404,7 +416,9 @@ class AnyOrder(RuleBasedStateMachine):
                 case do.Mask(users):
                     self.masked |= set(users)
                 case do.Checkpoint():
-                    self.checkpointing += [job.user_id for job in found.leases]
+                    self.checkpointing += [
+                        ev.Held(job.user_id, found.kind, job.token) for job in found.leases
+                    ]
                 case do.Settle():
                     assert self.settling == []
                     self.settling = [row.lease.user_id for row in found.results]
@@ -450,15 +464,19 @@ class AnyOrder(RuleBasedStateMachine):
     def fall_silent(self) -> None:
         self.give(ev.Silent(self.at))
 
+    @rule()
+    def tick(self) -> None:
+        self.give(ev.Ticked(self.at))
+
     @precondition(lambda self: bool(self.checkpointing))
     @rule(there=st.booleans())
     def commit_checkpoints(self, there: bool) -> None:
-        users, self.checkpointing = self.checkpointing, []
+        jobs, self.checkpointing = self.checkpointing, []
         if there:
-            self.end(users)
-            self.give(ev.Checkpointed(self.at, users, {key: JobToken(8) for key in users}))
+            self.end(job.user_id for job in jobs)
+            self.give(ev.Checkpointed(self.at, jobs, {job: JobToken(8) for job in jobs}))
         else:
-            self.give(ev.CheckpointUnavailable(users))
+            self.give(ev.CheckpointUnavailable(jobs))
             self.give(ev.Ticked(self.at))
 
     @precondition(lambda self: bool(self.settling))
