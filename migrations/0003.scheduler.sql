@@ -7,8 +7,9 @@ CREATE TABLE scheduler.jobs (
     kind smallint NOT NULL CHECK (kind BETWEEN 1 AND 5),
     -- q queued: claimed once due, the person idle long enough, the window open.
     -- l leased: a worker has it.
-    -- w waiting: due, but an earlier kind of the same person is due too; set aside until that one
-    --   is done, so that no claim meets the row again and again.
+    -- w waiting: due, but an earlier kind of the same person is due too, or another kind is being
+    --   worked on; set aside until that is done, so that no claim meets the row again and again.
+    --   back_at is for the case that nobody brings it back.
     -- b backing off after an error, until back_at.
     -- x dead: failed too often.
     state text NOT NULL DEFAULT 'q' CHECK (state IN ('q', 'l', 'w', 'b', 'x')),
@@ -96,7 +97,7 @@ GRANT USAGE ON SCHEMA scheduler TO eros_accounts, eros_matcher;
 
 -- Locks are always taken in the order (user_id, kind), or not waited for: no deadlocks.
 
--- Puts back in the queue what waited for an earlier kind of these people. A row that somebody else
+-- Puts back in the queue what waited for another kind of these people. A row that somebody else
 -- is writing just now is left: it comes back by itself at back_at.
 CREATE FUNCTION scheduler.requeue_waiting(p_users uuid[]) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -198,6 +199,7 @@ BEGIN
             checkpoint = coalesce(held.checkpoint, j.checkpoint), last_halt = p_reason
         FROM held WHERE j.user_id = held.user_id AND j.kind = p_kind
         RETURNING j.user_id, j.token;
+    PERFORM scheduler.requeue_waiting(p_users);
 END
 $$;
 

@@ -1,0 +1,1 @@
+"""Scheduler: decides what is worked on, for whom, and when it stops."""

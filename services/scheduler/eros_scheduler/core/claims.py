@@ -1,0 +1,110 @@
+"""Giving free workers something to do. Pure."""
+
+from __future__ import annotations
+
+from eros_common.ids import BatchId
+from eros_scheduler.core.events import Claimed, ClaimFailed
+from eros_scheduler.core.instructions import Attempt, Claim, Leased, Release, SendLease
+from eros_scheduler.core.model import ClaimId, HeldJob, JobKind, LeasedRow, Now
+from eros_scheduler.core.state import Claiming, Lease, State, Worker
+
+
+def claim_for_idle(state: State, now: Now) -> None:
+    for worker in state.workers.values():
+        claim_for(state, worker, now)
+
+
+def claim_for(state: State, worker: Worker, now: Now) -> None:
+    """Look for work for a worker, if it is free and work may be given out."""
+    if not worker.idle or state.draining_seconds is not None or not state.watch.seeing(now.wall):
+        return
+    claim = ClaimId(state.number())
+    worker.claim = claim
+    # Who woke a moment ago may still be asleep in the job rows that this claim will see.
+    state.claims[claim] = Claiming(worker.worker_id, worker.session, set(state.waking))
+    attempts = tuple(_attempt(state, kind) for kind in order(state, worker, now))
+    state.out.append(Claim(claim, worker.worker_id, attempts, now.night))
+
+
+def order(state: State, worker: Worker, now: Now) -> list[JobKind]:
+    """The deepest phase first, but before it whatever was not tried for a while, longest first."""
+    rules = state.settings.rules
+    kinds = [kind for kind in rules if kind in worker.kinds]
+    aged_since = now.mono - state.settings.ageing_seconds
+
+    def rank(kind: JobKind) -> tuple[float, int]:
+        tried = state.tried.setdefault(kind, now.mono)
+        aged = tried <= aged_since
+        return (tried if aged else float("inf"), -rules[kind].phase)
+
+    return sorted(kinds, key=rank)
+
+
+def _attempt(state: State, kind: JobKind) -> Attempt:
+    rule = state.settings.rules[kind]
+    return Attempt(kind, state.windows.open_for(rule.phase), rule.batch)
+
+
+def claimed(state: State, event: Claimed, now: Now) -> None:
+    """Dispatch what was claimed, but for whoever may no longer be worked on."""
+    claiming = state.claims.pop(event.claim)
+    for kind in event.tried:
+        state.tried[kind] = now.mono
+    worker = state.worker(claiming.worker, claiming.session)
+    if worker is not None:
+        worker.claim = None
+    if worker is None or state.draining_seconds is not None or not state.watch.seeing(now.wall):
+        release(state, [row.job for row in event.rows])
+        return
+    good = [
+        row for row in event.rows if row.user_id not in claiming.woke and state.may_run(row, now)
+    ]
+    kept = {row.user_id for row in good}
+    release(state, [row.job for row in event.rows if row.user_id not in kept])
+    if good:
+        _dispatch(state, worker, good, event.lease_until, now)
+
+
+def claim_failed(state: State, event: ClaimFailed) -> None:
+    claiming = state.claims.pop(event.claim)
+    worker = state.worker(claiming.worker, claiming.session)
+    if worker is not None:
+        worker.claim = None
+
+
+def release(state: State, jobs: list[HeldJob]) -> None:
+    """Give back what no worker works on."""
+    if jobs:
+        state.out.append(Release(tuple(jobs)))
+
+
+def _dispatch(
+    state: State, worker: Worker, rows: list[LeasedRow], lease_until: float, now: Now
+) -> None:
+    kind = rows[0].kind
+    worker.ready = False
+    worker.batch_id = BatchId(f"{state.settings.scheduler_id}-{state.number()}")
+    worker.kind = kind
+    worker.batch_size = len(rows)
+    worker.leases = {row.user_id: Lease.of(row) for row in rows}
+    windows = state.windows
+    state.out.append(
+        SendLease(
+            session=worker.session,
+            batch_id=worker.batch_id,
+            kind=kind,
+            cpu_cap=state.settings.rules[kind].cpu_cap,
+            leases=tuple(
+                Leased(
+                    user_id=row.user_id,
+                    token=row.token,
+                    checkpoint=row.checkpoint,
+                    next_due_at=windows.next_due(row.zone, now.night),
+                    list_date=windows.list_date(row.zone, now.night),
+                )
+                for row in rows
+            ),
+            lease_until=lease_until,
+            night_now=now.night,
+        )
+    )

@@ -1,0 +1,167 @@
+"""What the scheduler speaks of: kinds of jobs, leases, why work stops. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, IntEnum
+from types import MappingProxyType
+from typing import Final, NewType
+
+from eros_common.ids import JobToken, UserId, WorkerId
+from eros_common.phases import Phase, Window
+
+Zone = NewType("Zone", str)
+"""A zone as a job row names it: an IANA name; empty means the configured default."""
+ClaimId = NewType("ClaimId", int)
+SessionId = NewType("SessionId", int)
+"""One stream of one worker, in this process. What an older one still says is not listened to."""
+
+
+class JobKind(IntEnum):
+    """What is done for a person; the numbers are those of the job rows and the protocol."""
+
+    ANALYZE = 1
+    SCORE = 2
+    MATCH = 3
+    PREPARE = 4
+    LEARN = 5
+
+
+class HaltReason(IntEnum):
+    """Why work on a person stops; the numbers are those of the protocol."""
+
+    WOKE = 1
+    PAUSED = 2
+    WINDOW = 3
+    FENCED = 4
+    DRAIN = 5
+    DELETED = 6
+
+
+class TransitionKind(Enum):
+    ASLEEP = "asleep"
+    WOKE = "woke"
+    FORGOTTEN = "forgotten"
+
+
+@dataclass(frozen=True, slots=True)
+class KindRule:
+    """How one kind is run: from which phase on, how many people a batch, which share of a core."""
+
+    phase: Phase
+    batch: int
+    cpu_cap: float
+
+    def __post_init__(self) -> None:
+        if self.phase is Phase.AWAKE or self.batch < 1 or not 0 < self.cpu_cap <= 1:
+            raise ValueError("a kind needs a phase of 1 to 3, a batch and a share of a core")
+
+
+RULES: Final[Mapping[JobKind, KindRule]] = MappingProxyType(
+    {
+        JobKind.ANALYZE: KindRule(Phase.FIRST, 20, 0.05),
+        JobKind.SCORE: KindRule(Phase.SECOND, 100, 0.15),
+        JobKind.MATCH: KindRule(Phase.THIRD, 250, 0.95),
+    }
+)
+"""The kinds that people have rows of, and their defaults."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoreSettings:
+    """What the core goes by. Seconds are wall seconds."""
+
+    scheduler_id: str
+    window: Window = field(default_factory=Window)
+    default_zone: Zone = Zone("UTC")
+    rules: Mapping[JobKind, KindRule] = RULES
+    night_rate: float = 1.0
+    heartbeat_seconds: float = 60.0
+    """After a gap in watching, nothing is leased for so long: everybody who is awake has told."""
+    ageing_seconds: float = 60.0
+    """A kind that was not tried for so long is tried before deeper ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The clocks at an event: seconds since 1970, seconds that only go forward, night time."""
+
+    wall: float
+    mono: float
+    night: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HeldJob:
+    """A job by its fence."""
+
+    user_id: UserId
+    kind: JobKind
+    token: JobToken
+
+
+@dataclass(frozen=True, slots=True)
+class LeasedRow:
+    """A job row under a live lease, as the database has it."""
+
+    user_id: UserId
+    kind: JobKind
+    token: JobToken
+    zone: Zone
+    solo_at: datetime
+    """Night time; from then on the window does not count for this person."""
+    awake: bool = False
+    checkpoint: bytes | None = None
+
+    @property
+    def job(self) -> HeldJob:
+        return HeldJob(self.user_id, self.kind, self.token)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedJob:
+    """A leased job row and the worker that the database says has it."""
+
+    job: HeldJob
+    owner: WorkerId
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """`at` is night time: the last interaction (asleep), the touch (woke). `touched_at` is wall
+    time, seconds since 1970, when the touch was received; 0 when no touch was the cause."""
+
+    user_id: UserId
+    kind: TransitionKind
+    at: datetime
+    touched_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class HaltedJob:
+    """A worker's word on one halted job; times are wall seconds since 1970."""
+
+    user_id: UserId
+    at: float
+    received_at: float
+    killed: bool
+    was_running: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HaltRecord:
+    """One halt with its legs: wall seconds since 1970, None where it never came to that."""
+
+    user_id: UserId
+    kind: JobKind
+    reason: HaltReason
+    worker: WorkerId
+    touched_at: float | None
+    event_at: float
+    dispatched_at: float
+    received_at: float | None
+    durable_at: float | None
+    left_at: float | None
+    killed: bool

@@ -1,0 +1,151 @@
+"""What the scheduler asks of the outside. Every method raises `StoreUnavailableError` when the
+database is not there; whether what was asked was done is not known then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from eros_common.ids import JobToken, UserId, WorkerId
+from eros_common.phases import Phase
+from eros_scheduler.core.instructions import Attempt
+from eros_scheduler.core.model import (
+    HaltRecord,
+    HeldJob,
+    JobKind,
+    LeasedRow,
+    OwnedJob,
+    Transition,
+    Zone,
+)
+
+
+class StoreUnavailableError(Exception):
+    """Worth the same try again."""
+
+
+class JobState(StrEnum):
+    """Where a job row stands; the values are those of the rows."""
+
+    QUEUED = "q"
+    LEASED = "l"
+    WAITING = "w"
+    BACKING_OFF = "b"
+    DEAD = "x"
+
+
+@dataclass(frozen=True, slots=True)
+class LeasedRows:
+    """`lease_until` is the database's wall clock, seconds since 1970; 0 without rows."""
+
+    rows: Sequence[LeasedRow]
+    lease_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job row as people look at it. `due_at` and `asleep_since` are night time."""
+
+    user_id: UserId
+    kind: JobKind
+    state: JobState
+    due_at: datetime
+    asleep_since: datetime | None
+    lease_until: datetime | None
+    owner: WorkerId | None
+    attempts: int
+    last_error: str | None
+    zone: Zone
+    token: JobToken
+    has_checkpoint: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KindCount:
+    """Job rows of one kind: claimable now, leased, dead."""
+
+    ready: int
+    running: int
+    dead: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """`sleepers`: people asleep by the phase their work may run in."""
+
+    kinds: Mapping[JobKind, KindCount]
+    sleepers: Mapping[Phase, int]
+
+
+class SleepSnapshot(Protocol):
+    """Everybody who sleeps, bit by bit; then whoever is not among them counts as awake."""
+
+    async def add(self, sleepers: Sequence[Transition]) -> None: ...
+
+    async def finish(self) -> Sequence[OwnedJob]:
+        """The leased rows of those who turned out to be awake."""
+        ...
+
+
+class JobStore(Protocol):
+    """The job rows, one per person and kind."""
+
+    async def claim(
+        self, attempt: Attempt, *, owner: WorkerId, night: datetime, lease_seconds: float
+    ) -> LeasedRows:
+        """Lease rows of one kind that are due, of people idle long enough, in open zones or of
+        whom the window does not hold back: nobody else's, at most `attempt.limit`, each with a
+        raised token. Not those of whom an earlier kind is due or any kind is leased."""
+        ...
+
+    async def renew(self, jobs: Sequence[HeldJob], *, lease_seconds: float) -> LeasedRows:
+        """Prolong the leases that are live; returns those (without their checkpoints)."""
+        ...
+
+    async def release(self, jobs: Sequence[HeldJob]) -> None:
+        """Give back what is live of these, under a new fence; checkpoints stay."""
+        ...
+
+    async def fall_asleep(self, sleeps: Sequence[Transition]) -> None:
+        """These sleep since `at`, unless something newer is known of them."""
+        ...
+
+    async def wake(self, wakes: Sequence[Transition]) -> Sequence[OwnedJob]:
+        """These are awake since `at`, unless something newer is known of them. Returns what is
+        leased of theirs."""
+        ...
+
+    def snapshot(self) -> AbstractAsyncContextManager[SleepSnapshot]: ...
+
+    async def take_expired(self, *, limit: int) -> Sequence[OwnedJob]:
+        """Back to the queue, under a new fence: leases that ran out, returned with their old
+        fences; and what has waited or backed off long enough. At most `limit` of either."""
+        ...
+
+    async def zones(self) -> Sequence[Zone]:
+        """Every zone that a job row ever had."""
+        ...
+
+    async def counts(self, *, night: datetime, caps: Mapping[Zone, Phase]) -> Counts:
+        """The night at a glance. Walks over everybody who sleeps: not to be asked all the time."""
+        ...
+
+    async def jobs(
+        self, *, user_id: UserId | None, state: JobState | None, limit: int
+    ) -> Sequence[JobView]:
+        """Rows to look at, of one person or of any, in one state or in any."""
+        ...
+
+
+class HaltLog(Protocol):
+    """Every halt, for ever."""
+
+    async def append(self, records: Sequence[HaltRecord]) -> None: ...
+
+    async def latest(self, *, limit: int, user_id: UserId | None) -> Sequence[HaltRecord]:
+        """Newest first."""
+        ...

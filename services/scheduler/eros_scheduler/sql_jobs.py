@@ -1,0 +1,167 @@
+"""The SQL of claims, leases and sleep. What others call is published in the migrations.
+
+Locks are taken in the order (user_id, kind), or not waited for.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+CLAIM: Final = """
+WITH solo AS MATERIALIZED (
+    SELECT j.user_id FROM scheduler.jobs j
+    WHERE j.kind = $1 AND j.state = 'q' AND j.rested_at IS NOT NULL
+        AND greatest(j.due_at, j.rested_at, j.solo_at) <= $3
+    ORDER BY greatest(j.due_at, j.rested_at, j.solo_at)
+    LIMIT $4
+    FOR UPDATE OF j SKIP LOCKED
+), windowed AS MATERIALIZED (
+    SELECT c.user_id
+    FROM unnest($2::text[]) z(zone) CROSS JOIN LATERAL (
+        SELECT j.user_id FROM scheduler.jobs j
+        WHERE j.kind = $1 AND j.zone = z.zone AND j.state = 'q' AND j.rested_at IS NOT NULL
+            AND greatest(j.due_at, j.rested_at) <= $3 AND j.solo_at > $3
+        ORDER BY greatest(j.due_at, j.rested_at)
+        LIMIT $4
+        FOR UPDATE OF j SKIP LOCKED
+    ) c
+    LIMIT $4 - (SELECT count(*) FROM solo)
+), picked AS MATERIALIZED (
+    SELECT p.user_id, EXISTS (
+        SELECT FROM scheduler.jobs e
+        WHERE e.user_id = p.user_id AND e.kind <> $1
+            AND (e.state = 'l' OR e.kind < $1 AND e.due_at <= $3 AND e.state <> 'x')
+    ) AS blocked
+    FROM (SELECT user_id FROM solo UNION ALL SELECT user_id FROM windowed) p
+), aside AS (
+    UPDATE scheduler.jobs j SET
+        state = 'w', back_at = clock_timestamp() + interval '60 seconds'
+    FROM picked p WHERE p.blocked AND j.user_id = p.user_id AND j.kind = $1
+    RETURNING 1
+), leased AS (
+    UPDATE scheduler.jobs j SET
+        state = 'l', token = j.token + 1, owner = $5, claimed_at = $3,
+        lease_until = clock_timestamp() + $6 * interval '1 second'
+    FROM picked p WHERE NOT p.blocked AND j.user_id = p.user_id AND j.kind = $1
+    RETURNING j.user_id, j.kind, j.token, j.zone, j.solo_at, j.checkpoint, j.lease_until
+)
+SELECT *, false AS awake, 0 AS aside FROM leased
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, count(*) FROM aside
+"""
+"""$1 kind, $2 open zones, $3 night, $4 limit, $5 owner, $6 lease seconds.
+
+Each scan reads one range of one index, in order, until it has enough: whatever is not ripe lies
+beyond its end. Rows that met another kind of their person are set aside, and come back after a
+minute at the latest. The last row counts them.
+"""
+
+RENEW: Final = """
+WITH held AS MATERIALIZED (
+    SELECT j.user_id, j.kind
+    FROM unnest($1::uuid[], $2::smallint[], $3::bigint[]) p(user_id, kind, token)
+    JOIN scheduler.jobs j USING (user_id, kind)
+    WHERE j.state = 'l' AND j.token = p.token
+    ORDER BY j.user_id, j.kind
+    FOR UPDATE OF j
+)
+UPDATE scheduler.jobs j SET lease_until = clock_timestamp() + $4 * interval '1 second'
+FROM held WHERE j.user_id = held.user_id AND j.kind = held.kind
+RETURNING j.user_id, j.kind, j.token, j.zone, j.solo_at, NULL::bytea AS checkpoint,
+    j.lease_until, j.asleep_since IS NULL AS awake
+"""
+"""$1 users, $2 kinds, $3 tokens, $4 lease seconds."""
+
+RELEASE: Final = """
+SELECT scheduler.checkpoint(
+    $1::uuid[], $2::smallint, $3::bigint[], array_fill(NULL::bytea, ARRAY[cardinality($1)]),
+    'released'
+)
+"""
+"""$1 users, $2 kind, $3 tokens."""
+
+FALL_ASLEEP: Final = """
+WITH news AS MATERIALIZED (
+    SELECT j.user_id, j.kind, p.at, r.rested_at
+    FROM unnest($1::uuid[], $2::timestamptz[]) p(user_id, at)
+    JOIN scheduler.jobs j USING (user_id)
+    CROSS JOIN LATERAL (
+        SELECT p.at + ($3::float8[])[j.kind] * interval '1 second' AS rested_at
+    ) r
+    WHERE j.seen_at <= p.at
+        AND (j.asleep_since, j.rested_at) IS DISTINCT FROM (p.at, r.rested_at)
+    ORDER BY j.user_id, j.kind
+    FOR UPDATE OF j
+)
+UPDATE scheduler.jobs j SET
+    asleep_since = news.at, seen_at = news.at, rested_at = news.rested_at, solo_at = m.solo_at
+FROM news JOIN scheduler.jobs m ON m.user_id = news.user_id AND m.kind = 3
+WHERE j.user_id = news.user_id AND j.kind = news.kind
+"""
+"""$1 users, $2 last interactions, $3 idle seconds by kind."""
+
+WAKE: Final = """
+WITH news AS MATERIALIZED (
+    SELECT j.user_id, j.kind, p.at
+    FROM unnest($1::uuid[], $2::timestamptz[]) p(user_id, at)
+    JOIN scheduler.jobs j USING (user_id)
+    WHERE j.seen_at < p.at
+    ORDER BY j.user_id, j.kind
+    FOR UPDATE OF j
+)
+UPDATE scheduler.jobs j SET asleep_since = NULL, rested_at = NULL, seen_at = news.at
+FROM news WHERE j.user_id = news.user_id AND j.kind = news.kind
+"""
+"""$1 users, $2 touches."""
+
+LEASED_OF: Final = """
+SELECT user_id, kind, token, owner FROM scheduler.jobs
+WHERE state = 'l' AND user_id = ANY ($1::uuid[])
+"""
+
+SNAPSHOT: Final = "CREATE TEMPORARY TABLE sleepers (user_id uuid)"
+SNAPSHOT_OVER: Final = "DROP TABLE IF EXISTS pg_temp.sleepers"
+
+WAKE_OTHERS: Final = """
+WITH others AS MATERIALIZED (
+    SELECT j.user_id, j.kind FROM scheduler.jobs j
+    WHERE j.asleep_since IS NOT NULL
+        AND NOT EXISTS (SELECT FROM pg_temp.sleepers s WHERE s.user_id = j.user_id)
+    ORDER BY j.user_id, j.kind
+    FOR UPDATE OF j
+), woken AS (
+    UPDATE scheduler.jobs j SET asleep_since = NULL, rested_at = NULL
+    FROM others WHERE j.user_id = others.user_id AND j.kind = others.kind
+    RETURNING j.user_id, j.kind, j.token, j.owner, j.state
+)
+SELECT user_id, kind, token, owner FROM woken WHERE state = 'l'
+"""
+
+TAKE_EXPIRED: Final = """
+WITH expired AS MATERIALIZED (
+    SELECT user_id, kind, token, owner FROM scheduler.jobs
+    WHERE state = 'l' AND lease_until <= now()
+    LIMIT $1
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE scheduler.jobs j SET
+    state = 'q', token = j.token + 1, owner = NULL, lease_until = NULL, last_halt = 'expired'
+FROM expired e WHERE j.user_id = e.user_id AND j.kind = e.kind
+RETURNING e.user_id, e.kind, e.token, e.owner
+"""
+
+REQUEUE_WAITING: Final = "SELECT scheduler.requeue_waiting($1::uuid[])"
+
+BRING_BACK: Final = """
+WITH back AS MATERIALIZED (
+    SELECT user_id, kind FROM scheduler.jobs
+    WHERE state IN ('w', 'b') AND back_at <= now()
+    ORDER BY back_at
+    LIMIT $1
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE scheduler.jobs j SET state = 'q', back_at = NULL
+FROM back WHERE j.user_id = back.user_id AND j.kind = back.kind
+"""
+
+ZONES: Final = "SELECT zone FROM scheduler.zones"

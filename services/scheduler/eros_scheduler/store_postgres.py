@@ -1,0 +1,180 @@
+"""The job rows in PostgreSQL, in the role `eros_scheduler`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from eros_common.ids import UserId, WorkerId
+from eros_common.phases import IdleThresholds, Phase
+from eros_scheduler import sql_jobs, sql_reports
+from eros_scheduler.core.instructions import Attempt
+from eros_scheduler.core.model import RULES, HeldJob, JobKind, OwnedJob, Transition, Zone
+from eros_scheduler.ports import (
+    Counts,
+    JobState,
+    JobView,
+    KindCount,
+    LeasedRows,
+    SleepSnapshot,
+    StoreUnavailableError,
+)
+from eros_scheduler.store_postgres_rows import leased, owned, unavailable
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+CLAIM_ROUNDS = 8
+"""A claim that met blocked rows, which are set aside then, looks again at most so often."""
+SNAPSHOT_TIMEOUT_SECONDS = 120.0
+
+
+class PostgresJobs:
+    """`JobStore`. `idle`: from how many idle seconds each phase holds."""
+
+    def __init__(self, pool: asyncpg.Pool, idle: IdleThresholds) -> None:
+        self._pool = pool
+        self._phase_seconds = [idle.phase1, idle.phase2, idle.phase3]
+        self._idle = [self._phase_seconds[RULES[kind].phase - 1] for kind in sorted(RULES)]
+
+    async def claim(
+        self, attempt: Attempt, *, owner: WorkerId, night: datetime, lease_seconds: float
+    ) -> LeasedRows:
+        found: list[asyncpg.Record] = []
+        for _ in range(CLAIM_ROUNDS):
+            try:
+                with unavailable():
+                    *rows, last = await self._pool.fetch(
+                        sql_jobs.CLAIM,
+                        attempt.kind,
+                        attempt.zones,
+                        night,
+                        attempt.limit - len(found),
+                        owner,
+                        lease_seconds,
+                    )
+            except StoreUnavailableError:
+                if found:
+                    break  # what is leased is leased
+                raise
+            found += rows
+            if not last["aside"] or len(found) == attempt.limit:
+                break
+        return leased(found)
+
+    async def renew(self, jobs: Sequence[HeldJob], *, lease_seconds: float) -> LeasedRows:
+        with unavailable():
+            rows = await self._pool.fetch(
+                sql_jobs.RENEW,
+                [job.user_id for job in jobs],
+                [job.kind for job in jobs],
+                [job.token for job in jobs],
+                lease_seconds,
+            )
+        return leased(rows)
+
+    async def release(self, jobs: Sequence[HeldJob]) -> None:
+        by_kind: dict[JobKind, list[HeldJob]] = defaultdict(list)
+        for job in jobs:
+            by_kind[job.kind].append(job)
+        with unavailable():
+            for kind, group in by_kind.items():
+                users, tokens = [job.user_id for job in group], [job.token for job in group]
+                await self._pool.execute(sql_jobs.RELEASE, users, kind, tokens)
+
+    async def fall_asleep(self, sleeps: Sequence[Transition]) -> None:
+        with unavailable():
+            users, times = [s.user_id for s in sleeps], [s.at for s in sleeps]
+            await self._pool.execute(sql_jobs.FALL_ASLEEP, users, times, self._idle)
+
+    async def wake(self, wakes: Sequence[Transition]) -> Sequence[OwnedJob]:
+        users, times = [w.user_id for w in wakes], [w.at for w in wakes]
+        with unavailable():
+            await self._pool.execute(sql_jobs.WAKE, users, times)
+            # A statement of its own, so that it sees what was claimed while the first one waited.
+            return owned(await self._pool.fetch(sql_jobs.LEASED_OF, users))
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[SleepSnapshot]:
+        with unavailable():
+            async with self._pool.acquire() as connection:
+                await connection.execute(sql_jobs.SNAPSHOT_OVER)
+                await connection.execute(sql_jobs.SNAPSHOT)
+                yield _PostgresSnapshot(self, connection)
+                await connection.execute(sql_jobs.SNAPSHOT_OVER)
+
+    async def take_expired(self, *, limit: int) -> Sequence[OwnedJob]:
+        with unavailable():
+            await self._pool.execute(sql_jobs.BRING_BACK, limit)
+            taken = await self._pool.fetch(sql_jobs.TAKE_EXPIRED, limit)
+            if taken:
+                users = [row["user_id"] for row in taken]
+                await self._pool.execute(sql_jobs.REQUEUE_WAITING, users)
+        return owned(taken)
+
+    async def zones(self) -> Sequence[Zone]:
+        with unavailable():
+            return [Zone(row["zone"]) for row in await self._pool.fetch(sql_jobs.ZONES)]
+
+    async def counts(self, *, night: datetime, caps: Mapping[Zone, Phase]) -> Counts:
+        zones, values = list(caps), list(caps.values())
+        phases = [rule.phase for rule in RULES.values()]
+        with unavailable():
+            kinds = await self._pool.fetch(
+                sql_reports.KIND_COUNTS, night, zones, values, list(RULES), phases
+            )
+            sleepers = await self._pool.fetch(
+                sql_reports.SLEEPERS, night, zones, values, self._phase_seconds
+            )
+        return Counts(
+            {JobKind(r["kind"]): KindCount(r["ready"], r["running"], r["dead"]) for r in kinds},
+            {Phase(r["phase"]): r["people"] for r in sleepers},
+        )
+
+    async def jobs(
+        self, *, user_id: UserId | None, state: JobState | None, limit: int
+    ) -> Sequence[JobView]:
+        where = ["true"]
+        arguments: list[object] = [limit]
+        if user_id is not None:
+            where.append("user_id = $2")
+            arguments.append(user_id)
+        if state is not None:
+            where.append(f"state = '{state.value}'")
+        query = sql_reports.JOBS.format(where=" AND ".join(where))
+        with unavailable():
+            rows = await self._pool.fetch(query, *arguments)
+        return [
+            JobView(**dict(row) | {"kind": JobKind(row["kind"]), "state": JobState(row["state"])})
+            for row in rows
+        ]
+
+
+class _PostgresSnapshot:
+    """`SleepSnapshot`: who sleeps goes to a table that only this connection sees."""
+
+    def __init__(self, jobs: PostgresJobs, connection: PoolConnectionProxy) -> None:
+        self._jobs = jobs
+        self._connection = connection
+
+    async def add(self, sleepers: Sequence[Transition]) -> None:
+        await self._jobs.fall_asleep(sleepers)
+        with unavailable():
+            await self._connection.copy_records_to_table(
+                "sleepers", records=[(sleeper.user_id,) for sleeper in sleepers]
+            )
+
+    async def finish(self) -> Sequence[OwnedJob]:
+        with unavailable():
+            async with self._connection.transaction():
+                milliseconds = round(SNAPSHOT_TIMEOUT_SECONDS * 1000)
+                await self._connection.execute(f"SET LOCAL statement_timeout = {milliseconds}")
+                rows = await self._connection.fetch(
+                    sql_jobs.WAKE_OTHERS, timeout=SNAPSHOT_TIMEOUT_SECONDS
+                )
+        return owned(rows)

@@ -1,0 +1,59 @@
+"""What the adapters to PostgreSQL share: which errors pass, and rows to what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import asyncpg
+
+from eros_common.ids import JobToken, UserId, WorkerId
+from eros_scheduler.core.model import HeldJob, JobKind, LeasedRow, OwnedJob, Zone
+from eros_scheduler.ports import LeasedRows, StoreUnavailableError
+
+
+@contextmanager
+def unavailable() -> Iterator[None]:
+    """Turns what is no fault of the statement into `StoreUnavailableError`."""
+    try:
+        yield
+    except (
+        OSError,
+        TimeoutError,
+        asyncpg.InterfaceError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.OperatorInterventionError,
+        asyncpg.InsufficientResourcesError,
+        asyncpg.TransactionRollbackError,
+        # Two claims met between two kinds of one person: the index let one of them through.
+        asyncpg.UniqueViolationError,
+    ) as error:
+        raise StoreUnavailableError(f"{type(error).__name__}: {error}") from error
+
+
+def leased(rows: Sequence[asyncpg.Record]) -> LeasedRows:
+    return LeasedRows(
+        [
+            LeasedRow(
+                user_id=UserId(row["user_id"]),
+                kind=JobKind(row["kind"]),
+                token=JobToken(row["token"]),
+                zone=Zone(row["zone"]),
+                solo_at=row["solo_at"],
+                awake=row["awake"],
+                checkpoint=row["checkpoint"],
+            )
+            for row in rows
+        ],
+        max((row["lease_until"].timestamp() for row in rows), default=0.0),
+    )
+
+
+def owned(rows: Sequence[asyncpg.Record]) -> list[OwnedJob]:
+    return [
+        OwnedJob(
+            HeldJob(UserId(row["user_id"]), JobKind(row["kind"]), JobToken(row["token"])),
+            WorkerId(row["owner"]),
+        )
+        for row in rows
+    ]
