@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -43,10 +45,23 @@ class Envoy:
             directory=self.directory,
         )
 
+    async def until_healthy(self, clusters: Collection[str]) -> None:
+        """Until Envoy has seen that the clusters of these names serve, and routes to them."""
+        async with self._admin() as client:
+            while True:
+                answer = await client.get("/clusters", params={"format": "json"})
+                healthy = {
+                    cluster["name"]
+                    for cluster in answer.raise_for_status().json()["cluster_statuses"]
+                    if all(map(_is_healthy, cluster.get("host_statuses", ())))
+                }
+                if healthy.issuperset(clusters):
+                    return
+                await asyncio.sleep(_POLL_SECONDS)
+
     async def _until_ready(self) -> None:
         """Until it listens, its clusters known."""
-        transport = httpx.AsyncHTTPTransport(uds=str(self.admin_socket))
-        async with httpx.AsyncClient(transport=transport, base_url="http://envoy") as client:
+        async with self._admin() as client:
             while True:
                 try:
                     answer = await client.get("/ready")
@@ -55,6 +70,15 @@ class Envoy:
                 if answer is not None and answer.is_success:
                     return
                 await asyncio.sleep(_POLL_SECONDS)
+
+    def _admin(self) -> httpx.AsyncClient:
+        transport = httpx.AsyncHTTPTransport(uds=str(self.admin_socket))
+        return httpx.AsyncClient(transport=transport, base_url="http://envoy")
+
+
+def _is_healthy(host: dict[str, Any]) -> bool:
+    """Every `failed_…` flag of Envoy's `HostHealthStatus` is absent."""
+    return not any(flag.startswith("failed_") for flag in host.get("health_status", {}))
 
 
 def _binary() -> Path:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from eros_cli.embedded.envoy import Envoy
-from eros_cli.mesh.addresses import ACCESS_LOG_VARIABLE, GATEWAY_VARIABLE, Addresses
+from eros_cli.mesh.addresses import GATEWAY_VARIABLE, Addresses
 from eros_cli.mesh.data_dir import DataDir
 from eros_cli.mesh.faults import MeshError
+from eros_cli.mesh.options import Part
 from eros_cli.paths import DESCRIPTOR_SET
+
+#: The services that have routes.
+_ROUTED = (Part.ACCOUNTS, Part.ACTIVITY, Part.MATCHER)
+_ROUTED_SECONDS = 30.0
 
 
 def gateway_of(data: DataDir) -> Envoy:
@@ -24,7 +29,7 @@ async def render_gateway(shared: Mapping[str, str], addresses: Addresses, data: 
         **shared,
         **addresses.environment(),
         GATEWAY_VARIABLE: addresses.gateway,
-        ACCESS_LOG_VARIABLE: addresses.access_log,
+        "EROS_ALS_ADDRESS": addresses.access_log,
         "EROS_GATEWAY_ADMIN_SOCKET": os.fspath(gateway_of(data).admin_socket),
         "EROS_DESCRIPTOR_SET": os.fspath(DESCRIPTOR_SET),
     }
@@ -40,3 +45,19 @@ async def render_gateway(shared: Mapping[str, str], addresses: Addresses, data: 
         raise MeshError(
             f"the gateway's configuration cannot be rendered:\n{output.decode().strip()}"
         )
+
+
+async def until_routed(data: DataDir, names: Iterable[str]) -> None:
+    """Until a gateway that runs sends requests to those programs that have routes.
+
+    Raises MeshError when it has not for half a minute.
+    """
+    routed = {part.value for part in _ROUTED}.intersection(names)
+    try:
+        async with asyncio.timeout(_ROUTED_SECONDS):
+            await gateway_of(data).until_healthy(routed)
+    except TimeoutError:
+        raise MeshError(
+            f"the gateway finds not all of {', '.join(sorted(routed))} healthy after "
+            f"{_ROUTED_SECONDS:.0f} s; its log is in {data.logs}"
+        ) from None

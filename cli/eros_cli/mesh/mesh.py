@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -12,21 +11,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from eros_cli.embedded.secret import write_secret
 from eros_cli.mesh.addresses import choose_addresses
 from eros_cli.mesh.data_dir import DataDir
 from eros_cli.mesh.events import EventKind, MeshEvent, Reporter, silent
 from eros_cli.mesh.faults import MeshError
-from eros_cli.mesh.gateway import gateway_of, render_gateway
+from eros_cli.mesh.gateway import gateway_of, render_gateway, until_routed
 from eros_cli.mesh.keeper import Keeper
 from eros_cli.mesh.keys import ensure_keys
 from eros_cli.mesh.migrations import migrate
 from eros_cli.mesh.options import MeshOptions, NightClock, Part
 from eros_cli.mesh.plan import Plan
-from eros_cli.mesh.processes import ProcessId
 from eros_cli.mesh.program import Program
+from eros_cli.mesh.publication import publish_environment, publish_state
 from eros_cli.mesh.service import Service
-from eros_cli.mesh.state import Child, State, sole_supervisor, write_state
+from eros_cli.mesh.state import sole_supervisor
 from eros_cli.mesh.stores import choose_stores
 
 
@@ -92,8 +90,9 @@ class Mesh:
         await self._keepers[name].stop()
 
     async def start(self, name: str) -> None:
-        """Starts a program that was stopped; returns when it serves."""
+        """Starts a program that was stopped; returns when it serves, through the gateway too."""
         await self._keepers[name].start()
+        await self._until_routed([name])
 
     async def restart(self, name: str) -> None:
         """Stops a program and starts it again; returns when it serves."""
@@ -122,8 +121,9 @@ class Mesh:
         for row in reversed(rows):
             await _all(self.stop(name) for name in row)
         for row in rows:
-            await _all(self.start(name) for name in row)
-        self._write_client_environment()
+            await _all(self._keepers[name].start() for name in row)
+        await self._until_routed(self._keepers)
+        publish_environment(self.plan)
 
     async def __aenter__(self) -> Self:
         try:
@@ -160,7 +160,8 @@ class Mesh:
         if Part.GATEWAY in self.options.parts:
             await render_gateway(plan.service_environment(), addresses, data)
             await self._start_row([gateway_of(data).program])
-        self._write_client_environment()
+            await self._until_routed(self._keepers)
+        publish_environment(self.plan)
 
     def _open_data_dir(self) -> DataDir:
         if self.options.data_dir is not None:
@@ -182,7 +183,7 @@ class Mesh:
                 make,
                 self.data.logs,
                 self._report,
-                self._write_state,
+                self._publish_state,
                 restart=self.options.restart,
             )
             for make in makers
@@ -191,18 +192,12 @@ class Mesh:
         self._stack.push_async_callback(_stop_row, keepers)
         await _all(keeper.start() for keeper in keepers)
 
-    def _write_state(self) -> None:
-        children = {
-            keeper.name: Child(process.id, int(process.program.stop_signal))
-            for keeper in self._keepers.values()
-            if (process := keeper.process) is not None and process.id is not None
-        }
-        address = self.url if Part.GATEWAY in self.options.parts else None
-        me = ProcessId.of_this_process()
-        write_state(self.data, State(me, address, str(self.data.root), children))
+    async def _until_routed(self, names: Iterable[str]) -> None:
+        if "envoy" in self._keepers and self._keepers["envoy"].serving.is_set():
+            await until_routed(self.data, names)
 
-    def _write_client_environment(self) -> None:
-        write_secret(self.data.client_environment, json.dumps(self.environment(), indent=1))
+    def _publish_state(self) -> None:
+        publish_state(self.plan, self._keepers)
 
 
 async def _all(steps: Iterable[Awaitable[None]]) -> None:

@@ -16,6 +16,7 @@ from eros_cli.mesh.processes import ProcessId
 from eros_cli.mesh.program import Program
 
 _TAIL_LINES = 12
+_TAIL_COLUMNS = 300
 _TAIL_BYTES = 16 * 1024
 
 
@@ -118,7 +119,8 @@ class Process:
         with contextlib.suppress(FileNotFoundError), self.log.open("rb") as file:
             file.seek(0, os.SEEK_END)
             file.seek(max(0, file.tell() - _TAIL_BYTES))
-            return file.read().decode(errors="replace").splitlines()[-_TAIL_LINES:]
+            lines = file.read().decode(errors="replace").splitlines()[-_TAIL_LINES:]
+            return [line[:_TAIL_COLUMNS] for line in lines]
         return ()
 
     def _fault(self, what: str) -> str:
