@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from eros_cli.commands import admin, bench, check, jobs, setup, test, up
+from eros_cli.commands import admin, bench, check, import_people, jobs, run, setup, test, up
 from eros_cli.mesh.faults import MeshError
 
 app = typer.Typer(
@@ -23,7 +23,7 @@ def _root() -> None:
     """EROS, the backend of a dating app that works while its users sleep."""
 
 
-for command in (up, admin, jobs, bench, setup, test, check):
+for command in (run, up, import_people, admin, jobs, bench, setup, test, check):
     command.register(app)
 
 

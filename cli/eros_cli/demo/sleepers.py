@@ -30,7 +30,7 @@ class Sleeper:
     user_id: UserId
     to_bed: datetime
     rise: datetime
-    restless: datetime | None
+    restless: datetime | None = None
 
     def awake(self, now: datetime) -> bool:
         """Whether they hold the phone at `now`."""

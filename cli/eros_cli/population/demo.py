@@ -9,7 +9,7 @@ from google.protobuf import struct_pb2
 
 from eros.accounts.v1 import accounts_pb2, profile_pb2
 from eros_cli.population.names import draw_name
-from eros_cli.population.places import EUROPE, draw_location
+from eros_cli.population.places import EUROPE, Cities, draw_location
 
 SOURCE = "demo"
 DEFAULT_SEED = 20260214
@@ -43,8 +43,8 @@ def people(count: int, seed: int = DEFAULT_SEED) -> Iterator[accounts_pb2.Import
         )
 
 
-def profile(random: Random) -> profile_pb2.UpdateProfileRequest:
-    """One whole person, in the market from the start."""
+def profile(random: Random, cities: Cities = EUROPE) -> profile_pb2.UpdateProfileRequest:
+    """One whole person of one of `cities`, in the market from the start."""
     gender = random.choices(("female", "male", "nonbinary"), weights=(48, 49, 3))[0]
     age = min(70, 18 + int(random.gammavariate(2.2, 6.0)))
     interests = _draw_interests(random)
@@ -52,7 +52,7 @@ def profile(random: Random) -> profile_pb2.UpdateProfileRequest:
         name=draw_name(random, gender),
         bio=random.choice(_OPENINGS).format(*interests[:2]),
         age=age,
-        location=draw_location(random, EUROPE),
+        location=draw_location(random, cities),
         interests=string_list(interests),
         preferences=draw_preferences(random, age, draw_sought(random, gender)),
         gender=gender,

@@ -24,7 +24,9 @@ class City:
     radius_km: float
 
 
-EUROPE = (
+Cities = tuple[City, ...]
+
+EUROPE: Cities = (
     City("Lisbon", 38.72, -9.14, "Europe/Lisbon", 14, 12.0),
     City("Dublin", 53.35, -6.26, "Europe/Dublin", 10, 11.0),
     City("Madrid", 40.42, -3.70, "Europe/Madrid", 22, 15.0),
@@ -33,7 +35,7 @@ EUROPE = (
     City("Helsinki", 60.17, 24.94, "Europe/Helsinki", 14, 12.0),
 )
 
-SAN_FRANCISCO_BAY = (
+SAN_FRANCISCO_BAY: Cities = (
     City("San Francisco", 37.77, -122.42, "America/Los_Angeles", 54, 6.0),
     City("Oakland", 37.80, -122.27, "America/Los_Angeles", 14, 6.0),
     City("Berkeley", 37.87, -122.27, "America/Los_Angeles", 8, 4.0),
@@ -45,7 +47,7 @@ SAN_FRANCISCO_BAY = (
 )
 
 
-def draw_location(random: Random, cities: tuple[City, ...]) -> profile_pb2.Location:
+def draw_location(random: Random, cities: Cities) -> profile_pb2.Location:
     """A home in one of `cities`, spread around its centre as a bell curve."""
     city = random.choices(cities, weights=[city.weight for city in cities])[0]
     north_km = random.gauss(0.0, city.radius_km / 2)
