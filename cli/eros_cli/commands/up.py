@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 
 import typer
 from rich.console import Console
@@ -32,9 +33,12 @@ def register(app: typer.Typer) -> None:
 async def _serve(console: Console) -> None:
     from eros_cli.mesh import Mesh, MeshOptions
     from eros_cli.mesh.data_dir import DataDir
+    from eros_cli.night_clock import kept_clock
 
     data = DataDir.default(os.environ)
-    options = MeshOptions(data_dir=data.root, fixed_ports=True)
+    options = MeshOptions(
+        data_dir=data.root, fixed_ports=True, night=kept_clock(data, datetime.now(UTC))
+    )
     async with Mesh(options, ConsoleReport(console)) as mesh:
         console.print(
             f"\nEROS serves at [bold]{mesh.url}/api/v1[/bold]  (logs in {mesh.data.logs}; "
