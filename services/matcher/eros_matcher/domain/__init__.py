@@ -1,0 +1,1 @@
+"""What matching is about, without any I/O."""

@@ -1,0 +1,1 @@
+"""From a profile to numbers: traits, taste, biases. Deterministic and versioned."""

@@ -1,0 +1,133 @@
+"""The market in memory: people as columns, in tiles of neighbours.
+
+People are ordered by gender and whom they seek, then by a coarse grid of places, then by age, so
+that a tile is nearly uniform and most tiles are none of a given person's business.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from eros_matcher.domain.people import EARTH_KM, Filters
+from eros_matcher.market.columns import Array, BrokenFileError
+
+Floats = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
+Ints = npt.NDArray[np.int64]
+
+TILE: Final = 512
+"""People a tile: a block of 256 rows against it stays in the second-level cache."""
+NO_GROUP: Final = 0
+"""The group of the padding after the last person; nobody accepts it."""
+FIRST_YEAR: Final = 1900
+"""Birth years are stored as bytes counted from here."""
+NOWHERE: Final = (1e9, 0.0, 0.0)
+"""An unknown place: beyond every limit, and next to every other unknown place."""
+_SAFETY_KM: Final = 0.005
+"""Places are float32 (to about half a metre): a limit is applied this much tighter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """`n` people and padding up to a multiple of TILE; the arrays are read-only."""
+
+    ids: Bytes
+    """(n, 16)"""
+    by_id: npt.NDArray[np.int32]
+    """(n) positions in the order of the ids."""
+    taste: Floats
+    """(padded, d + 1) taste, then selectivity: what makes them like others."""
+    trait: Floats
+    """(padded, d + 1) trait, then popularity: what makes others like them."""
+    group: Bytes
+    """(padded) gender and seeks, `group_of`."""
+    born: Bytes
+    """(padded) birth year - FIRST_YEAR."""
+    born_from: Bytes
+    """(padded) the earliest birth year they accept."""
+    born_to: Bytes
+    """(padded) the latest."""
+    place: Floats
+    """(3, padded) km from the Earth's centre."""
+    reach: Floats
+    """(padded) how far they look: the square of the chord in km, or infinity."""
+    tokens: npt.NDArray[np.uint64]
+    """(n, 16) interests, 0 where there are fewer."""
+    vocabulary: npt.NDArray[np.uint64]
+    """(w) all tokens, ascending."""
+    frequency: npt.NDArray[np.int32]
+    """(w) how many people have each."""
+    tile_genders: Bytes
+    """(tiles) masks: who is in the tile,"""
+    tile_seeks: Bytes
+    """and whom they seek;"""
+    tile_born: Bytes
+    """(tiles, 4) least and greatest of born, least born_from, greatest born_to;"""
+    tile_place: Floats
+    """(tiles, 5) centre, radius, greatest reach as a chord, all km."""
+
+    @property
+    def people(self) -> int:
+        return len(self.ids)
+
+    @property
+    def tiles(self) -> int:
+        return len(self.tile_genders)
+
+    def arrays(self) -> dict[str, Array]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def of(cls, arrays: dict[str, Any]) -> Market:
+        """Raises BrokenFileError for another layout."""
+        try:
+            return cls(**arrays)
+        except TypeError as error:
+            raise BrokenFileError(f"another layout: {error}") from error
+
+    def positions(self, ids: bytes | memoryview) -> npt.NDArray[np.int32]:
+        """Where these people (16 bytes each) are; those not in the market are left out."""
+        wanted = np.frombuffer(ids, dtype="S16")
+        if not len(wanted) or not self.people:
+            return np.empty(0, dtype=np.int32)
+        known = self.ids.reshape(-1).view("S16")
+        # S16 compares without trailing zero bytes, which is the same order and equality here.
+        at = np.searchsorted(known, wanted, sorter=self.by_id)
+        found: npt.NDArray[np.int32] = self.by_id.take(np.minimum(at, self.people - 1))
+        return found[known[found] == wanted]
+
+
+def group_of(filters: Filters) -> int:
+    """Gender and whom it seeks in one number, 1 to 63: two masks of three bits."""
+    return int(filters.gender) << 3 | int(filters.seeks)
+
+
+def born_range(filters: Filters, year: int) -> tuple[int, int]:
+    """The birth years that somebody accepts in this year, as stored."""
+    earliest = year - filters.age_max - FIRST_YEAR
+    return max(0, min(255, earliest)), max(0, min(255, year - filters.age_min - FIRST_YEAR))
+
+
+def place_of(filters: Filters) -> tuple[float, float, float]:
+    return filters.place.xyz() if filters.place else NOWHERE
+
+
+def reach_of(filters: Filters) -> float:
+    """The square of the longest chord (km) within the person's limit."""
+    if filters.max_km is None or filters.place is None:
+        return math.inf
+    angle = max(filters.max_km - _SAFETY_KM, 0.0) / EARTH_KM
+    return (2 * EARTH_KM * math.sin(min(angle, math.pi) / 2)) ** 2
+
+
+def arc_km(chord_squared: float) -> float | None:
+    """The distance along the ground; None from or to nowhere."""
+    chord = math.sqrt(chord_squared)
+    if chord > 3 * EARTH_KM:
+        return None
+    return 2 * EARTH_KM * math.asin(min(1.0, chord / (2 * EARTH_KM)))
