@@ -1,0 +1,1 @@
+"""Reciprocal scoring: who fits whom, near the speed of the machine."""

@@ -1,0 +1,1 @@
+"""What the compute child runs for each kind of job."""

@@ -1,0 +1,62 @@
+"""Phase 1: what a profile says, as filters and a vector. One row, one profile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from google.protobuf.message import DecodeError
+
+from eros.accounts.v1 import profile_pb2
+from eros_matcher.compute.program import BatchInput, Progress, RowError
+from eros_matcher.features.analysis import analyze
+from eros_matcher.features.model import parse
+from eros_matcher.features.record import pack
+from eros_matcher.programs.payload import Payload
+
+FACTORY: Final = "eros_matcher.programs.analyze:open_analyze"
+RESULT_BYTES: Final = 32 * 1024
+SNAPSHOT_BYTES: Final = 1
+_ROWS_A_UNIT: Final = 4
+"""A row takes about a tenth of a millisecond."""
+
+
+class AnalyzeProgram:
+    """See `eros_matcher.compute.program.Program`. A row is done in one go: it has no state."""
+
+    def __init__(self, batch: BatchInput) -> None:
+        self._payload = Payload(batch.payload, batch.rows)
+        self._model = parse(self._payload.header["model"].encode())
+        self._year: int = self._payload.header["year"]
+        self._results: dict[int, bytes] = {}
+
+    def load(self, row: int, state: bytes | None) -> None:
+        """Nothing to prepare."""
+
+    def chunk(self, rows: Sequence[int], units: int) -> Progress:
+        now = rows[: units * _ROWS_A_UNIT]
+        for row in now:
+            (data,) = self._payload.row(row)
+            try:
+                profile = profile_pb2.MatchingProfile.FromString(bytes(data))
+                self._results[row] = pack(analyze(profile, self._model, self._year))
+            except (DecodeError, ValueError) as error:
+                raise RowError(row, f"unreadable profile: {error}") from error
+        return Progress(-(-len(now) // _ROWS_A_UNIT), now)
+
+    def snapshot(self, row: int) -> bytes:
+        return b""
+
+    def result(self, row: int) -> bytes:
+        return self._results.pop(row)
+
+    def drop(self, row: int) -> None:
+        self._results.pop(row, None)
+
+    def close(self) -> None:
+        self._payload.close()
+
+
+def open_analyze(batch: BatchInput) -> AnalyzeProgram:
+    """The factory."""
+    return AnalyzeProgram(batch)

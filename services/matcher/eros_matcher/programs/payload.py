@@ -1,0 +1,78 @@
+"""How a batch's input and results travel between the parent and the child. Pure, no NumPy.
+
+A payload is a JSON header and one part a row; a part is a tuple of byte strings.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from eros_common.ids import UserId
+from eros_matcher.domain.lists import Suggestion
+
+_HEAD: Final = struct.Struct("<II")
+_COUNT: Final = struct.Struct("<I")
+
+
+class BrokenPayloadError(Exception):
+    """Bytes that are no payload."""
+
+
+def pack(header: dict[str, Any], rows: Sequence[Sequence[bytes]]) -> bytes:
+    """The payload; every row has the same number of strings."""
+    text = json.dumps(header, separators=(",", ":")).encode()
+    strings = [string for row in rows for string in row]
+    sizes = struct.pack(f"<{len(strings)}I", *map(len, strings))
+    width = len(rows[0]) if rows else 0
+    return b"".join((_HEAD.pack(len(text), width), text, sizes, *strings))
+
+
+class Payload:
+    """A payload opened: the header, and each row's strings as views."""
+
+    def __init__(self, data: memoryview, rows: int) -> None:
+        try:
+            size, width = _HEAD.unpack_from(data)
+            start = _HEAD.size + size
+            self.header: dict[str, Any] = json.loads(bytes(data[_HEAD.size : start]))
+            sizes = struct.unpack_from(f"<{rows * width}I", data, start)
+        except (struct.error, ValueError) as error:
+            raise BrokenPayloadError(str(error)) from error
+        at = start + rows * width * _COUNT.size
+        self._width = width
+        self._bounds = [at]
+        for size in sizes:
+            at += size
+            self._bounds.append(at)
+        if at != len(data):
+            raise BrokenPayloadError(f"{len(data)} bytes where {at} are announced")
+        self._data = data
+
+    def row(self, row: int) -> list[memoryview]:
+        first = row * self._width
+        return [
+            self._data[self._bounds[index] : self._bounds[index + 1]]
+            for index in range(first, first + self._width)
+        ]
+
+    def close(self) -> None:
+        """Let go of the view."""
+        self._data = memoryview(b"")
+
+
+def pack_suggestions(suggestions: Sequence[Suggestion]) -> bytes:
+    """The result of a row."""
+    found = [[s.other_id.hex, s.score, s.distance_km, s.reasons] for s in suggestions]
+    return json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def unpack_suggestions(data: bytes) -> tuple[Suggestion, ...]:
+    """The way back."""
+    return tuple(
+        Suggestion(UserId(UUID(user)), score, distance, tuple(reasons))
+        for user, score, distance, reasons in json.loads(data)
+    )
