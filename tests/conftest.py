@@ -6,6 +6,7 @@
 | `valkey_url` | function | the session's Valkey, emptied before the test |
 | `postgres_server_url` | session | the server itself, as its administrator |
 | `valkey_server_url` | session | the server itself, whatever is in it |
+| `public_tmp_path` | function | a temporary folder that PostgreSQL can reach when we are root |
 | `mesh` | session | the whole mesh; shared, so leave it as it was |
 | `gateway` | session | an HTTP client whose paths begin below /api/v1 |
 """
@@ -13,7 +14,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
@@ -68,6 +70,14 @@ async def postgres_url(postgres_server_url: str) -> AsyncIterator[str]:
 async def valkey_url(valkey_server_url: str) -> str:
     await empty_valkey(valkey_server_url)
     return valkey_server_url
+
+
+@pytest.fixture
+def public_tmp_path() -> Iterator[Path]:
+    # pytest's own temporary folders are closed to everybody else.
+    with tempfile.TemporaryDirectory(prefix="eros-test-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import yoyo
 from yoyo.exceptions import LockTimeout
 
@@ -33,8 +35,9 @@ def _migrate(database_url: str, directory: Path) -> Sequence[str]:
         history = yoyo.read_migrations(str(directory))
         try:
             with backend.lock(timeout=_LOCK_SECONDS):
-                missing = backend.to_apply(history)
-                backend.apply_migrations(missing)
+                missing = list(backend.to_apply(history))
+                for migration in missing:
+                    _apply(backend, migration)
         except LockTimeout:
             raise MeshError(
                 "another process has been changing the database's schemas for a minute; "
@@ -43,3 +46,10 @@ def _migrate(database_url: str, directory: Path) -> Sequence[str]:
         return [migration.id for migration in missing]
     finally:
         backend.connection.close()
+
+
+def _apply(backend: Any, migration: Any) -> None:
+    try:
+        backend.apply_one(migration)
+    except psycopg.Error as error:
+        raise MeshError(f"the migration {migration.id} failed: {error}") from None
