@@ -1,0 +1,1 @@
+"""Activity: who is awake, who sleeps, and since when."""

@@ -1,0 +1,1 @@
+"""What activity means, without I/O."""

@@ -1,0 +1,15 @@
+local function register(name, callback, flags)
+  server.register_function({
+    function_name = '@LIBRARY@_' .. name, callback = callback, flags = flags or {},
+  })
+end
+
+register('touch', touch)
+register('sweep', sweep)
+register('forget', forget)
+register('counts', counts, { 'no-writes' })
+register('find', find, { 'no-writes' })
+register('sleepers', sleepers, { 'no-writes' })
+register('recent', recent, { 'no-writes' })
+register('pause', pause)
+register('take_abandoned', take_abandoned)

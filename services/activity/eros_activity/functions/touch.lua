@@ -1,0 +1,28 @@
+-- ARGV: session_end, touches (id, at, wall)*. Returns the ids of those who woke.
+local function touch(keys, args)
+  local people, sessions, events, state = unpack(keys)
+  local sleep, session = marks(state)
+  if not sleep then return redis.error_reply('NOSTATE this shard was never swept') end
+  local session_end, touches = tonumber(args[1]), args[2]
+  local woke, woken, asleep = {}, {}, {}
+  for position = 1, #touches, 32 do
+    local id, at, wall = struct.unpack('<c16dd', touches, position)
+    local before = tonumber(redis.call('ZSCORE', people, id) or nil)
+    if not before or at > before then
+      redis.call('ZADD', people, text(at), id)
+      if not reached(at, id, session) and not (before and at - before < session_end
+          and not reached(before, id, session)) then
+        redis.call('HSET', sessions, id, struct.pack('<d', at))
+      end
+      if reached(at, id, sleep) then
+        asleep[#asleep + 1] = struct.pack('<c16d', id, at)
+      elseif before and reached(before, id, sleep) then
+        woke[#woke + 1] = id
+        woken[#woken + 1] = struct.pack('<c16dd', id, at, wall)
+      end
+    end
+  end
+  append(events, 'asleep', asleep)
+  append(events, 'woke', woken)
+  return table.concat(woke)
+end

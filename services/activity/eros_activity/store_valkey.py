@@ -1,0 +1,173 @@
+"""People in Valkey; each method is one or few function calls (functions/*.lua)."""
+
+from __future__ import annotations
+
+import heapq
+import secrets
+import struct
+from collections.abc import Sequence
+from itertools import islice
+from typing import Final
+
+from redis.exceptions import ResponseError
+
+from eros_activity.domain.cursor import epoch_of
+from eros_activity.domain.people import (
+    Counts,
+    Interaction,
+    Rules,
+    Seen,
+    Transition,
+    TransitionKind,
+    UserKey,
+)
+from eros_activity.ports import Continuity, SleeperPage, Swept
+from eros_activity.shards import Shard, by_shard, shard_number, shards
+from eros_activity.valkey_functions import Call, Functions
+
+_TOUCH: Final = struct.Struct("<16sdd")
+_PLACE: Final = struct.Struct("<16sd")
+_PAGE_TOKEN: Final = struct.Struct("<H16sd")
+_START: Final = (bytes(16), float("-inf"))
+_SESSION: Final = struct.Struct("<d")
+#: So many people are touched, swept or forgotten in one function call: what else waits for Valkey
+#: meanwhile waits 1 to 3 ms.
+_PAGE: Final = 500
+
+
+class ValkeyPeople:
+    """``PeopleStore`` on Valkey."""
+
+    def __init__(
+        self, functions: Functions, rules: Rules, *, shard_count: int, kept_seconds: float
+    ) -> None:
+        self._functions = functions
+        self._rules = rules
+        self._shards = shards(shard_count)
+        self._kept_ms = round(kept_seconds * 1000)
+
+    async def touch(self, batch: Sequence[Interaction], now: float) -> set[UserKey]:
+        calls = [
+            Call("touch", self._shards[number].keys, (self._rules.session_end, packed))
+            for number, touches in by_shard(batch, len(self._shards)).items()
+            for packed in _packed_pages(touches)
+        ]
+        try:
+            answers = await self._functions.call(calls)
+        except ResponseError as error:
+            if not str(error).startswith("NOSTATE"):
+                raise
+            # Valkey came back empty between two sweeps. A touch repeated changes nothing.
+            await self.sweep(now, 0.0)
+            answers = await self._functions.call(calls)
+        return {UserKey(ids[at : at + 16]) for ids in answers for at in range(0, len(ids), 16)}
+
+    async def sweep(self, now: float, wall: float) -> Swept:
+        asleep, continuity = 0, Continuity.SAME
+        epochs: dict[int, bytes] = {}
+        watched_since, swept_wall = float("-inf"), float("inf")
+        pending: Sequence[Shard] = self._shards
+        while pending:
+            answers = await self._functions.call([self._sweep(s, now, wall) for s in pending])
+            unfinished = []
+            for shard, (happened, epoch, since, before, count, more) in zip(
+                pending, answers, strict=True
+            ):
+                continuity = max(continuity, Continuity(happened))
+                epochs[shard.number] = epoch
+                watched_since = max(watched_since, float(since))
+                # A later page answers with this very sweep.
+                swept_wall = min(swept_wall, float(before))
+                asleep += count
+                if more:
+                    unfinished.append(shard)
+            pending = unfinished
+        epoch = epoch_of([epochs[shard.number] for shard in self._shards])
+        return Swept(asleep, continuity, epoch, watched_since, swept_wall)
+
+    async def forget(self, now: float) -> int:
+        forgotten = 0
+        pending: Sequence[Shard] = self._shards
+        until = repr(now - self._rules.forget_after)
+        while pending:
+            answers = await self._functions.call(
+                [Call("forget", s.keys, (until, _PAGE)) for s in pending]
+            )
+            forgotten += sum(answers)
+            pending = [s for s, count in zip(pending, answers, strict=True) if count == _PAGE]
+        return forgotten
+
+    async def counts(self, now: float) -> Counts:
+        idle = self._rules.idle
+        spans = (idle.phase1, idle.phase2, idle.phase3, self._rules.session_end)
+        instants = [repr(now - span) for span in spans]
+        answers = await self._functions.call(
+            [Call("counts", s.keys, instants) for s in self._shards]
+        )
+        return sum((_counts(answer) for answer in answers), Counts())
+
+    async def find(self, user: UserKey) -> Seen | None:
+        shard = self._shards[shard_number(user, len(self._shards))]
+        [(last_seen, session)] = await self._functions.call([Call("find", shard.keys, (user,))])
+        if last_seen is None:
+            return None
+        return Seen(float(last_seen), None if session is None else _SESSION.unpack(session)[0])
+
+    async def sleepers(self, after: bytes | None, limit: int) -> SleeperPage:
+        number, user, at = (0, *_START) if after is None else _PAGE_TOKEN.unpack(after)
+        arguments = (limit, repr(at), user)
+        [packed] = await self._functions.call(
+            [Call("sleepers", self._shards[number].keys, arguments)]
+        )
+        found = [
+            Transition(UserKey(user), TransitionKind.ASLEEP, at)
+            for user, at in _PLACE.iter_unpack(packed)
+        ]
+        if len(found) == limit:
+            return SleeperPage(found, _PAGE_TOKEN.pack(number, found[-1].user, found[-1].at))
+        if number + 1 < len(self._shards):
+            return SleeperPage(found, _PAGE_TOKEN.pack(number + 1, *_START))
+        return SleeperPage(found, None)
+
+    async def recent(self, limit: int) -> list[UserKey]:
+        answers = await self._functions.call(
+            [Call("recent", shard.keys, (limit,)) for shard in self._shards]
+        )
+        newest = heapq.merge(
+            *(_PLACE.iter_unpack(packed) for packed in answers), key=lambda p: p[1], reverse=True
+        )
+        return [UserKey(user) for user, _ in islice(newest, limit)]
+
+    def _sweep(self, shard: Shard, now: float, wall: float) -> Call:
+        return Call(
+            "sweep",
+            shard.keys,
+            (
+                repr(now),
+                repr(now - self._rules.idle.phase1),
+                repr(now - self._rules.session_end),
+                _PAGE,
+                repr(wall),
+                secrets.token_hex(8),
+                shard.layout,
+                self._kept_ms,
+            ),
+        )
+
+
+def _packed_pages(touches: Sequence[Interaction]) -> list[bytes]:
+    return [
+        b"".join(_TOUCH.pack(t.user, t.at, t.wall) for t in touches[start : start + _PAGE])
+        for start in range(0, len(touches), _PAGE)
+    ]
+
+
+def _counts(answer: Sequence[int]) -> Counts:
+    known, phase1, phase2, phase3, before_session = answer
+    return Counts(
+        awake=known - phase1,
+        phase1=phase1 - phase2,
+        phase2=phase2 - phase3,
+        phase3=phase3,
+        open_sessions=known - before_session,
+    )
