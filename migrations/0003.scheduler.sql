@@ -151,7 +151,10 @@ BEGIN
         JOIN scheduler.jobs m ON m.user_id = p.user_id AND m.kind = 3
         WHERE j.zone <> p.zone
             OR j.kind = p_kind
-            AND (j.due_at > p_now OR j.state IN ('l', 'b', 'x') OR j.checkpoint IS NOT NULL)
+            AND (
+                j.due_at > p_now OR j.state IN ('l', 'b', 'x') OR j.attempts > 0
+                OR j.checkpoint IS NOT NULL OR j.solo_at <> m.solo_at
+            )
         ORDER BY j.user_id, j.kind
         FOR UPDATE OF j
     ) c

@@ -135,9 +135,10 @@ class JobStore(Protocol):
         ...
 
     async def jobs(
-        self, *, user_id: UserId | None, state: JobState | None, limit: int
+        self, *, user_id: UserId | None, states: frozenset[JobState], limit: int
     ) -> Sequence[JobView]:
-        """Rows to look at, of one person or of any, in one state or in any."""
+        """Rows to look at, of one person or of any; in one of these states, or in any when there
+        are none."""
         ...
 
 

@@ -102,11 +102,14 @@ class PostgresJobs:
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[SleepSnapshot]:
         with unavailable():
-            async with self._pool.acquire() as connection:
+            connection = await self._pool.acquire()
+        try:
+            with unavailable():
                 await connection.execute(sql_jobs.SNAPSHOT_OVER)
                 await connection.execute(sql_jobs.SNAPSHOT)
-                yield _PostgresSnapshot(self, connection)
-                await connection.execute(sql_jobs.SNAPSHOT_OVER)
+            yield _PostgresSnapshot(self, connection)
+        finally:
+            await self._pool.release(connection)
 
     async def take_expired(self, *, limit: int) -> Sequence[OwnedJob]:
         with unavailable():
@@ -137,15 +140,15 @@ class PostgresJobs:
         )
 
     async def jobs(
-        self, *, user_id: UserId | None, state: JobState | None, limit: int
+        self, *, user_id: UserId | None, states: frozenset[JobState], limit: int
     ) -> Sequence[JobView]:
         where = ["true"]
         arguments: list[object] = [limit]
         if user_id is not None:
             where.append("user_id = $2")
             arguments.append(user_id)
-        if state is not None:
-            where.append(f"state = '{state.value}'")
+        if states:
+            where.append("state IN ({})".format(", ".join(f"'{state.value}'" for state in states)))
         query = sql_reports.JOBS.format(where=" AND ".join(where))
         with unavailable():
             rows = await self._pool.fetch(query, *arguments)
@@ -177,4 +180,5 @@ class _PostgresSnapshot:
                 rows = await self._connection.fetch(
                     sql_jobs.WAKE_OTHERS, timeout=SNAPSHOT_TIMEOUT_SECONDS
                 )
+                await self._connection.execute(sql_jobs.SNAPSHOT_OVER)
         return owned(rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eros_common.ids import BatchId
-from eros_scheduler.core.events import Claimed, ClaimFailed
+from eros_scheduler.core.answers import Claimed, ClaimFailed
 from eros_scheduler.core.instructions import Attempt, Claim, Leased, Release, SendLease
 from eros_scheduler.core.model import ClaimId, HeldJob, JobKind, LeasedRow, Now
 from eros_scheduler.core.state import Claiming, Lease, State, Worker

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from eros_scheduler.core import answers as an
 from eros_scheduler.core import claims, halting, streams, watching
 from eros_scheduler.core import events as ev
 from eros_scheduler.core.instructions import Instruction, LoadZones, SendDrain, TakeExpired
@@ -44,20 +45,21 @@ class SchedulerCore:
                 streams.ended(state, event, now)
             case ev.RenewAsked():
                 streams.renew_asked(state, event)
-            case ev.Verified():
+            case an.Verified():
                 streams.verified(state, event, now)
-            case ev.LeaseRenewed():
+            case an.LeaseRenewed():
                 streams.renewed(state, event, now)
-            case ev.Claimed():
+            case an.Claimed():
                 claims.claimed(state, event, now)
-            case ev.ClaimFailed():
+            case an.ClaimFailed():
                 claims.claim_failed(state, event)
-            case ev.WakesApplied():
+            case an.WakesApplied():
                 watching.wakes_applied(state, event, now)
-            case ev.LeasesTaken():
+            case an.LeasesTaken():
                 halting.halt_owned(state, event.jobs, HaltReason.FENCED, now)
-            case ev.ZonesKnown():
-                state.windows.learn(event.zones, now.night)
+            case an.ZonesKnown():
+                if state.windows.learn(event.zones, now.night):
+                    claims.claim_for_idle(state, now)
             case ev.SnapshotBegan():
                 watching.snapshot_began(state, now)
             case ev.SnapshotEnded():

@@ -76,7 +76,7 @@ class CoreSettings:
     scheduler_id: str
     window: Window = field(default_factory=Window)
     default_zone: Zone = Zone("UTC")
-    rules: Mapping[JobKind, KindRule] = RULES
+    rules: Mapping[JobKind, KindRule] = field(default_factory=lambda: RULES)
     night_rate: float = 1.0
     heartbeat_seconds: float = 60.0
     """After a gap in watching, nothing is leased for so long: everybody who is awake has told."""

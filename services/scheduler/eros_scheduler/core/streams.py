@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 from typing import Final
 
 from eros_scheduler.core import halting
+from eros_scheduler.core.answers import LeaseRenewed, Verified
 from eros_scheduler.core.claims import claim_for, release
 from eros_scheduler.core.events import (
     BatchEnded,
-    LeaseRenewed,
     RenewAsked,
-    Verified,
     WorkerConnected,
     WorkerGone,
     WorkerReady,

@@ -6,13 +6,9 @@ from dataclasses import replace
 
 from eros_common.ids import UserId
 from eros_scheduler.core import halting
+from eros_scheduler.core.answers import WakesApplied
 from eros_scheduler.core.claims import claim_for_idle
-from eros_scheduler.core.events import (
-    PauseAsked,
-    SnapshotEnded,
-    Transitioned,
-    WakesApplied,
-)
+from eros_scheduler.core.events import PauseAsked, SnapshotEnded, Transitioned
 from eros_scheduler.core.instructions import Project
 from eros_scheduler.core.model import HaltReason, Now, Transition, TransitionKind
 from eros_scheduler.core.state import Lease, State

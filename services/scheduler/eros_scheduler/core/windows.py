@@ -40,11 +40,12 @@ class Windows:
     def zones(self) -> frozenset[Zone]:
         return frozenset(self._zones)
 
-    def learn(self, zones: Iterable[Zone], night: datetime) -> None:
-        """More zones; known ones stay."""
-        for zone in zones:
-            if zone not in self._zones:
-                self._look(zone, night)
+    def learn(self, zones: Iterable[Zone], night: datetime) -> bool:
+        """More zones; known ones stay. Whether there were new ones."""
+        new = [zone for zone in zones if zone not in self._zones]
+        for zone in new:
+            self._look(zone, night)
+        return bool(new)
 
     def move(self, night: datetime) -> bool:
         """Time has passed: whether a boundary was crossed."""

@@ -1,0 +1,127 @@
+"""The activity stream, read for ever: who fell asleep, who woke, and when nothing is heard."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+
+from eros.activity.v1 import activity_pb2 as pb
+from eros.activity.v1.activity_pb2_grpc import ActivityServiceStub
+from eros_common import logging
+from eros_common.clocks import Clock
+from eros_scheduler import wire
+from eros_scheduler.core import events as ev
+from eros_scheduler.engine import Engine
+from eros_scheduler.ports import JobStore, StoreUnavailableError
+
+log = logging.get("scheduler.watch")
+
+FIRST_WAIT_SECONDS = 0.1
+LONGEST_WAIT_SECONDS = 1.0
+
+_Call = grpc.aio.UnaryStreamCall[pb.WatchTransitionsRequest, pb.WatchTransitionsResponse]
+
+
+class Watch:
+    """Level-triggered: begins with a snapshot, then goes on from the last cursor."""
+
+    def __init__(
+        self,
+        activity: ActivityServiceStub,
+        engine: Engine,
+        jobs: JobStore,
+        clock: Clock,
+        *,
+        silence_seconds: float,
+    ) -> None:
+        self._activity = activity
+        self._engine = engine
+        self._jobs = jobs
+        self._clock = clock
+        self._silence = silence_seconds
+        self._cursor = ""
+        self._silent = False
+        self._heard = clock.monotonic()
+
+    async def run(self) -> None:
+        await self._engine.started.wait()
+        wait = FIRST_WAIT_SECONDS
+        while True:
+            heard = self._heard
+            try:
+                await self._read()
+            except grpc.aio.AioRpcError as error:
+                log.info("interrupted", code=error.code().name, details=error.details())
+            except StoreUnavailableError as error:
+                # The snapshot is torn: only a new one is the truth.
+                log.warning("snapshot_failed", error=str(error))
+                self._cursor = ""
+            self._notice_silence()
+            wait = FIRST_WAIT_SECONDS if self._heard > heard else wait
+            await self._clock.sleep(wait)
+            wait = min(wait * 2, LONGEST_WAIT_SECONDS)
+
+    async def _read(self) -> None:
+        """One stream until it ends or falls silent."""
+        request = pb.WatchTransitionsRequest(cursor=self._cursor)
+        call: _Call = self._activity.WatchTransitions(request, wait_for_ready=True)
+        try:
+            while (message := await self._next(call)) is not None:
+                if message.snapshot:
+                    self._cursor = ""
+                    message = await self._snapshot(call, message)
+                    if message is None:
+                        return
+                elif message.transitions:
+                    received_at = self._clock.wall().timestamp()
+                    transitions = wire.transitions(message.transitions)
+                    self._engine.post(ev.Transitioned(transitions, received_at))
+                if message.cursor:
+                    self._cursor = message.cursor
+        finally:
+            call.cancel()
+
+    async def _snapshot(
+        self, call: _Call, message: pb.WatchTransitionsResponse
+    ) -> pb.WatchTransitionsResponse | None:
+        """Level the job rows with everybody who sleeps; the last message, None if it broke off."""
+        self._engine.post(ev.SnapshotBegan())
+        async with self._jobs.snapshot() as snapshot:
+            while True:
+                if message.transitions:
+                    await snapshot.add(wire.transitions(message.transitions))
+                if message.snapshot_end:
+                    awake = await snapshot.finish()
+                    break
+                following = await self._next(call)
+                if following is None:
+                    return None
+                message = following
+        log.info("synchronized", cursor=message.cursor)
+        self._engine.post(ev.SnapshotEnded(awake))
+        return message
+
+    async def _next(self, call: _Call) -> pb.WatchTransitionsResponse | None:
+        """The next message; None when the stream ended or nothing came for too long."""
+        try:
+            async with asyncio.timeout(self._silence):
+                message = await call.read()
+        except TimeoutError:
+            return None
+        if not isinstance(message, pb.WatchTransitionsResponse):
+            return None
+        self._heard = self._clock.monotonic()
+        if self._silent:
+            self._silent = False
+            self._engine.post(ev.WatchBack())
+        if message.HasField("paused_until"):
+            until = message.paused_until.ToMicroseconds() / 1e6
+            self._engine.post(ev.PauseAsked(until, message.pause_reason))
+        return message
+
+    def _notice_silence(self) -> None:
+        if not self._silent and self._clock.monotonic() - self._heard >= self._silence:
+            self._silent = True
+            log.warning("silent", seconds=self._silence)
+            self._engine.post(ev.WatchSilent())
