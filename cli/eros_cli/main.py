@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -32,5 +33,16 @@ def main() -> None:
     try:
         app(prog_name="./eros")
     except MeshError as error:
-        print(f"eros: {error}", file=sys.stderr)
-        sys.exit(1)
+        _fail(str(error))
+    except Exception as error:
+        # Imported only here: commands that call no service should not wait for gRPC.
+        from grpc.aio import AioRpcError
+
+        if not isinstance(error, AioRpcError):
+            raise
+        _fail(error.details() or error.code().name)
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"eros: {message}", file=sys.stderr)
+    sys.exit(1)

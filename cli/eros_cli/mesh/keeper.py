@@ -73,11 +73,15 @@ class Keeper:
             await asyncio.gather(self._watch, return_exceptions=True)
             self._watch = None
         self.serving.clear()
-        if self._process is not None:
+        if self._process is None:
+            return
+        has_ended = self._process.has_ended
+        if not has_ended:
             self._tell(EventKind.STOPPING, f"stopping {self.name}")
-            await self._process.stop()
-            self._process = None
-            self._changed()
+        await self._process.stop()
+        self._process = None
+        self._changed()
+        if not has_ended:
             self._tell(EventKind.STOPPED, f"{self.name} has stopped")
 
     async def kill(self) -> None:
