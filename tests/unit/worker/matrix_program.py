@@ -128,3 +128,14 @@ class MatrixProgram:
 
 def open_matrix(batch: BatchInput) -> MatrixProgram:
     return MatrixProgram(batch)
+
+
+class SmallSteps(MatrixProgram):
+    """Two tiles a chunk at most, so that a batch has many chunks on any machine."""
+
+    def chunk(self, rows: Sequence[int], units: int) -> Progress:
+        return super().chunk(rows, min(units, 2))
+
+
+def open_small_steps(batch: BatchInput) -> SmallSteps:
+    return SmallSteps(batch)

@@ -92,11 +92,10 @@ def test_a_batch_goes_from_lease_to_report_and_the_worker_asks_for_more() -> Non
 
 def test_a_halt_masks_first_and_is_acknowledged_twice() -> None:
     core = running()
-    mask, checkpoint, nothing_yet = halt(core, 1)
+    mask, checkpoint = halt(core, 1)
     assert mask == do.Mask((user(1),))
     assert isinstance(checkpoint, do.Checkpoint)
     assert checkpoint.computed == {user(1)}
-    assert nothing_yet == do.SendAck("n1")
 
     ack = one(do.SendAck, durable(core, 1))
     assert [(acked.user_id, acked.token, acked.at) for acked in ack.durable] == [
@@ -196,6 +195,20 @@ def test_everything_held_is_halted_by_all() -> None:
     instructions = core.handle(ev.HaltAsked(101.0, "n", None, HaltReason.PAUSED))
     assert one(do.Mask, instructions).users == (user(0), user(1), user(2))
     assert one(do.Checkpoint, instructions).reason is HaltReason.PAUSED
+
+
+def test_a_halt_of_all_that_finds_nothing_is_acknowledged_too() -> None:
+    instructions = connected().handle(ev.HaltAsked(101.0, "n", None, HaltReason.PAUSED))
+    assert instructions == [do.SendAck("n")]
+
+
+def test_acks_are_sent_before_the_report() -> None:
+    core = running(1)
+    halt(core, 0)
+    core.handle(ev.RowsLeft(101.0, (user(0),)))
+    closed(core)
+    kinds = [type(instruction) for instruction in durable(core, 0)]
+    assert kinds == [do.SendAck, do.SendEnd, do.SendReady]
 
 
 def test_silence_halts_everything_and_nobody_waits_for_an_ack() -> None:

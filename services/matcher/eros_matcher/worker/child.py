@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from eros_matcher.compute.bells import Bell
 from eros_matcher.compute.layout import Word
@@ -40,7 +41,7 @@ class ComputeProcess:
         self._on_death = on_death
         self._process: subprocess.Popen[bytes] | None = None
         self._pidfd = -1
-        self._buried_cpu = 0.0
+        self._buried_cpu = self._seen_cpu = 0.0
         self._cap = 1.0
         self._debt = 0.0
         asyncio.get_running_loop().add_reader(self._outbox.fd, self._rung)
@@ -97,14 +98,20 @@ class ComputeProcess:
 
     def kill(self) -> None:
         """SIGKILL; `on_death` follows when it is gone."""
-        if self._process is not None:
-            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        if self._process is None:
+            return
+        with suppress(PermissionError, ProcessLookupError):
+            # Dying takes CPU too, and an idle process may wait for it behind everybody else.
+            os.sched_setscheduler(self._process.pid, os.SCHED_OTHER, os.sched_param(0))
+        signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     def cpu_seconds(self) -> float:
         """CPU time of all children so far, the living one read from outside."""
-        if self._process is None:
-            return self._buried_cpu
-        return self._buried_cpu + process_cpu_seconds(self._process.pid)
+        if self._process is not None:
+            # Ended but not reaped yet: then what was seen last is all there is.
+            with suppress(OSError):
+                self._seen_cpu = self._buried_cpu + process_cpu_seconds(self._process.pid)
+        return self._seen_cpu
 
     async def close(self) -> None:
         """Kill the child, if any, and wait until it is gone. No callback is called."""
@@ -135,6 +142,7 @@ class ComputeProcess:
         self._process = None
         cpu = usage.ru_utime + usage.ru_stime
         self._buried_cpu += cpu
+        self._seen_cpu = self._buried_cpu
         self._debt = self._overdraft(cpu)
         return process.returncode
 

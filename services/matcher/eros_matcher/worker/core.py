@@ -113,11 +113,12 @@ class WorkerCore:
         out.add(do.Prepare(event.batch))
 
     def _halt_asked(self, event: ev.HaltAsked, out: Outbox) -> None:
-        out.ack_nothing(event.nonce)
         rows = self.flight.rows if self.flight else {}
         users = event.users
         if users is None:
             users = tuple(held.user_id for held in self.flight.held()) if self.flight else ()
+        if not users:
+            out.ack_nothing(event.nonce)
         if self.flight:
             found = list(self.flight.among(users))
             asked = Asked(event.nonce, event.at)
@@ -173,7 +174,7 @@ class WorkerCore:
                 flight.preparing = False
                 out.add(do.CancelPrepare())
             if flight.over and not flight.preparing:
-                out.add(flight.end(self._now))
+                out.add_last(flight.end(self._now))
                 self.flight = None
                 self._deaths = 0
         if self.flight is not None or not self._welcome:
@@ -181,7 +182,7 @@ class WorkerCore:
         if self._draining:
             if not self._stream_ended:
                 self._stream_ended = True
-                out.add(do.EndStream())
+                out.add_last(do.EndStream())
         elif not self._asked_for_work:
             self._asked_for_work = True
-            out.add(do.SendReady())
+            out.add_last(do.SendReady())
