@@ -28,7 +28,8 @@ import jwt
 from bench._machine import machine, percentile
 from eros.accounts.v1 import accounts_pb2
 from eros.scheduler.v1 import scheduler_pb2, work_pb2
-from eros_cli.mesh import Mesh, MeshOptions, NightClock
+from eros_cli.mesh.mesh import Mesh
+from eros_cli.mesh.options import MeshOptions, NightClock
 from eros_cli.operator import Operator, open_operator
 from eros_cli.population import demo
 from eros_cli.population.load import load_people, touch

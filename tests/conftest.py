@@ -21,7 +21,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from eros_cli.mesh import Mesh
+from eros_cli.mesh.mesh import Mesh
 from tests.support.mesh import whole_mesh
 from tests.support.stores import empty_valkey, fresh_database, stores
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from eros_cli.mesh import Mesh, MeshOptions
+from eros_cli.mesh.mesh import Mesh
+from eros_cli.mesh.options import MeshOptions
 from tests.support.stores import clean_environment
 
 WORKERS = 2

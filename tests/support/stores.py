@@ -10,8 +10,8 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import redis.asyncio
 
-from eros_cli.mesh import Mesh, MeshOptions
-from eros_cli.mesh.options import STORES
+from eros_cli.mesh.mesh import Mesh
+from eros_cli.mesh.options import STORES, MeshOptions
 
 _OURS = ("EROS_", "OTEL_", "DATABASE_URL", "REDIS_URL", "ACTIVITY_REDIS_URL", "CACHE_REDIS_URL")
 

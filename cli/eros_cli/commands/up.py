@@ -31,8 +31,9 @@ def register(app: typer.Typer) -> None:
 
 
 async def _serve(console: Console) -> None:
-    from eros_cli.mesh import Mesh, MeshOptions
     from eros_cli.mesh.data_dir import DataDir
+    from eros_cli.mesh.mesh import Mesh
+    from eros_cli.mesh.options import MeshOptions
     from eros_cli.night_clock import kept_clock
 
     data = DataDir.default(os.environ)

@@ -22,8 +22,9 @@ from eros_cli.demo.serving import print_how_to_try
 from eros_cli.demo.sleepers import Sleeper, Span, next_span, plan
 from eros_cli.demo.wake import WokenPerson, wake_somebody
 from eros_cli.embedded.secret import read_or_make_secret
-from eros_cli.mesh import Mesh, MeshOptions, NightClock
 from eros_cli.mesh.data_dir import DataDir
+from eros_cli.mesh.mesh import Mesh
+from eros_cli.mesh.options import MeshOptions, NightClock
 from eros_cli.night_clock import keep_clock, kept_clock
 from eros_cli.operator import Operator, open_operator
 from eros_cli.population.places import EUROPE

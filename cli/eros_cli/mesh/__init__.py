@@ -1,7 +1,5 @@
-"""The mesh on one machine: servers and services, started, watched and stopped together."""
+"""The mesh on one machine: servers and services, started, watched and stopped together.
 
-from eros_cli.mesh.faults import MeshError
-from eros_cli.mesh.mesh import Mesh
-from eros_cli.mesh.options import MeshOptions, NightClock
-
-__all__ = ["Mesh", "MeshError", "MeshOptions", "NightClock"]
+Nothing is imported here: `eros_cli.mesh.mesh` brings in gRPC, Redis and cryptography, which
+`./eros --help` should not wait for.
+"""

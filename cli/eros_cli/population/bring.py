@@ -13,9 +13,9 @@ from random import Random
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from eros_cli.mesh import Mesh, MeshOptions
 from eros_cli.mesh.data_dir import DataDir
-from eros_cli.mesh.options import STORES, Part
+from eros_cli.mesh.mesh import Mesh
+from eros_cli.mesh.options import STORES, MeshOptions, Part
 from eros_cli.mesh.state import running_state
 from eros_cli.night_clock import kept_clock
 from eros_cli.operator import Operator, open_operator, running_environment

@@ -18,9 +18,10 @@ from redis.backoff import NoBackoff
 
 from eros_cli.embedded import postgres_binaries
 from eros_cli.embedded.postgres_binaries import account_to_run_as, is_reachable
-from eros_cli.mesh import Mesh, MeshError, MeshOptions
 from eros_cli.mesh.data_dir import DataDir
-from eros_cli.mesh.options import STORES
+from eros_cli.mesh.faults import MeshError
+from eros_cli.mesh.mesh import Mesh
+from eros_cli.mesh.options import STORES, MeshOptions
 from eros_cli.mesh.state import read_state
 from tests.support.processes import ends_within
 from tests.support.stores import clean_environment
@@ -105,7 +106,8 @@ async def test_a_second_mesh_in_the_same_directory_is_refused(data_dir: Path) ->
 _SUPERVISOR = """
 import asyncio, sys
 from pathlib import Path
-from eros_cli.mesh import Mesh, MeshOptions
+from eros_cli.mesh.mesh import Mesh
+from eros_cli.mesh.options import MeshOptions
 from eros_cli.mesh.options import STORES
 
 async def main():
