@@ -29,6 +29,17 @@ _NOT_READY: Final = (
     asyncpg.ConnectionDoesNotExistError,
 )
 
+AWAY: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
+"""What a statement raises when the database is not there, stops or takes too long: no fault of the
+statement."""
+
 
 class DatabaseUnreachable(Exception):
     """PostgreSQL could not be used in time at start; the text says why, without the password."""

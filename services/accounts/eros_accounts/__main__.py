@@ -1,0 +1,85 @@
+"""The composition root: ``python -m eros_accounts``."""
+
+from __future__ import annotations
+
+from eros.accounts.v1 import accounts_pb2_grpc
+from eros_accounts.config import AccountsSettings
+from eros_accounts.housekeeping import Housekeeping
+from eros_accounts.keyring import KeyRing
+from eros_accounts.passwords import Argon2Passwords
+from eros_accounts.profiles import Profiles
+from eros_accounts.servicer import AccountsServicer
+from eros_accounts.shielded import Shield
+from eros_accounts.signin import SignIn
+from eros_accounts.store_cache import ValkeyProfileCache
+from eros_accounts.store_database import Database
+from eros_accounts.store_profiles import PostgresProfiles
+from eros_accounts.store_sessions import PostgresSessions
+from eros_common import postgres
+from eros_common.auth import Revocations
+from eros_common.config import SettingsFault
+from eros_common.lifecycle import App, main
+from eros_common.redis import open_redis
+
+
+async def compose(app: App[AccountsSettings]) -> None:
+    """Wires the service."""
+    settings, clock = app.settings, app.clock
+    try:
+        keys = KeyRing(settings.signing_keys_dir, clock)
+    except ValueError as error:
+        raise SettingsFault([f"EROS_SIGNING_KEYS_DIR: {error}"]) from None
+    app.user_keys = keys.verifying
+    app.background("accounts.keys", keys.watch)
+
+    pool = await app.enter(
+        postgres.open_pool(
+            settings.database_url,
+            role="eros_accounts",
+            app=app.name,
+            size=settings.database_pool_size,
+        )
+    )
+    database = Database(pool)
+    cache = ValkeyProfileCache(
+        await app.enter(
+            open_redis(
+                settings.cache_redis_url,
+                app=app.name,
+                timeout_seconds=settings.cache_timeout_seconds,
+                retries=0,
+            )
+        ),
+        clock,
+    )
+    app.background("accounts.cache", cache.run)
+    activity_redis = await app.enter(open_redis(settings.activity_redis_url, app=app.name))
+    passwords = await app.enter(
+        Argon2Passwords.open(
+            settings.hash_cost, threads=settings.hash_threads, queue=settings.hash_queue
+        )
+    )
+
+    shield = Shield()
+    app.on_drain(shield.settle)
+    sign_in = SignIn(
+        PostgresSessions(database),
+        passwords,
+        keys,
+        Revocations(activity_redis, clock=clock),
+        settings.lifetimes,
+        clock,
+        shield,
+    )
+    housekeeping = Housekeeping(sign_in, clock)
+    app.background("accounts.announce", housekeeping.announce)
+    app.background("accounts.sweep", housekeeping.sweep)
+    profiles = Profiles(PostgresProfiles(database), cache, clock, shield)
+    app.serve(
+        accounts_pb2_grpc.add_AccountsServiceServicer_to_server,
+        AccountsServicer(sign_in, profiles, keys),
+    )
+
+
+if __name__ == "__main__":
+    main("accounts", AccountsSettings, compose)

@@ -1,0 +1,41 @@
+"""Settings of the accounts service."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import Field, PositiveFloat
+
+from eros_accounts.domain.sessions import Lifetimes
+from eros_accounts.passwords import HashCost
+from eros_common.config import Address, DatabaseSettings, NightSettings, ServiceSettings
+
+
+class AccountsSettings(ServiceSettings, DatabaseSettings, NightSettings):
+    """A field ``x`` is read from ``EROS_X``."""
+
+    listen: Address | None = "127.0.0.1:50051"
+    signing_keys_dir: Path
+    """Ed25519 keys in PEM files; the newest signs."""
+    access_token_seconds: int = Field(900, ge=1)
+    refresh_token_seconds: int = Field(30 * 24 * 3600, ge=60)
+    hash_passes: int = Field(2, ge=1)
+    hash_memory_kib: int = Field(19456, ge=8)
+    hash_threads: int = Field(default_factory=lambda: max(1, (os.cpu_count() or 1) // 2), ge=1)
+    hash_queue: int = Field(32, ge=0)
+    """How many passwords may wait for a thread."""
+    cache_timeout_seconds: PositiveFloat = 0.1
+    """A cache that is slower than this is not waited for."""
+
+    @property
+    def lifetimes(self) -> Lifetimes:
+        return Lifetimes(
+            access=timedelta(seconds=self.access_token_seconds),
+            refresh=timedelta(seconds=self.refresh_token_seconds),
+        )
+
+    @property
+    def hash_cost(self) -> HashCost:
+        return HashCost(passes=self.hash_passes, memory_kib=self.hash_memory_kib)

@@ -1,0 +1,1 @@
+"""What holds for people, their words and their sessions. Pure: no I/O."""

@@ -1,0 +1,171 @@
+"""What the service needs from outside; the adapters are ``store_*``, ``passwords`` and common's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from eros_accounts.domain.credentials import Email
+from eros_accounts.domain.profile import Profile, ProfileChange
+from eros_accounts.domain.sessions import (
+    FreshToken,
+    Holder,
+    NewSession,
+    RefreshDigest,
+    Revoked,
+    RevokeReason,
+)
+from eros_common.ids import SessionId, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """Somebody who registers."""
+
+    user_id: UserId
+    email: Email
+    password_hash: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a password is checked against; None where nobody can sign in by password."""
+
+    user_id: UserId
+    password_hash: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody of another source: who they are there, and their new profile."""
+
+    external_id: str
+    email: Email | None
+    change: ProfileChange
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """The ids of an import in the order of its people, and how many are new."""
+
+    user_ids: tuple[UserId, ...]
+    created: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Whether a password is right, and its hash by today's parameters where the stored one is
+    by older ones."""
+
+    right: bool
+    renewed_hash: str | None = None
+
+
+class CachedView(StrEnum):
+    """The two cached forms of a profile, by the prefix of their key."""
+
+    OWN = "profile"
+    PUBLIC = "profile:public"
+
+
+class Passwords(Protocol):
+    """Slow hashing. Both raise ``ResourceExhausted`` when too many wait already."""
+
+    async def hash(self, password: str) -> str: ...
+
+    async def check(self, password: str, stored: str | None) -> Checked:
+        """Takes as long for ``None`` (no such account, or no password) as for a wrong one."""
+        ...
+
+
+class SessionStore(Protocol):
+    """Accounts and their sign-ins. Instants are wall time but ``night``."""
+
+    async def register(self, account: NewAccount, session: NewSession, night: datetime) -> bool:
+        """Stores the account, its empty profile and its first session, and marks it due for
+        analysis. False, and nothing stored, if the e-mail is taken."""
+        ...
+
+    async def credentials(self, email: Email) -> Credentials | None: ...
+
+    async def renew_hash(self, user_id: UserId, old: str, new: str) -> None:
+        """Replaces the password's hash unless it is another one by now."""
+        ...
+
+    async def open(self, user_id: UserId, session: NewSession) -> Holder | None:
+        """Stores a sign-in; None if the account is gone."""
+        ...
+
+    async def rotate(self, spent: RefreshDigest, fresh: FreshToken, now: datetime) -> Holder | None:
+        """Exchanges a live refresh token, once; None if it is unknown, expired, spent, or its
+        session revoked."""
+        ...
+
+    async def revoke_family(self, spent: RefreshDigest, now: datetime) -> Revoked | None:
+        """Revokes the session of a spent token; None if the token is not a spent one."""
+        ...
+
+    async def revoke(self, session_id: SessionId, reason: RevokeReason, now: datetime) -> None:
+        """Revokes a session; the first time counts."""
+        ...
+
+    async def revoked_since(self, since: datetime) -> list[Revoked]: ...
+
+    async def sweep(self, now: datetime) -> int:
+        """Deletes what has expired; how many rows."""
+        ...
+
+    async def grant_admin(self, email: Email) -> UserId | None:
+        """None if nobody has this e-mail."""
+        ...
+
+
+class ProfileStore(Protocol):
+    """Profiles."""
+
+    async def find(self, user_id: UserId) -> Profile | None: ...
+
+    async def find_many(self, user_ids: Sequence[UserId]) -> Sequence[Profile]:
+        """Those that exist, in any order."""
+        ...
+
+    async def save(
+        self, user_id: UserId, change: ProfileChange, now: datetime, night: datetime
+    ) -> Profile | None:
+        """Changes the profile and marks it due for analysis in one transaction; the stored
+        profile, or None if the account is gone."""
+        ...
+
+    async def create(
+        self, source: str, people: Sequence[Person], now: datetime, night: datetime
+    ) -> Imported:
+        """Creates those of a source who are not there yet, and marks them due, in one
+        transaction. ``AlreadyExists``, and nothing stored, where an e-mail is somebody else's."""
+        ...
+
+
+class ProfileCache(Protocol):
+    """A cache that may be away: then nothing is found, and what must be forgotten is remembered
+    until it is back. Never raises."""
+
+    async def get(self, view: CachedView, user_id: UserId) -> bytes | None: ...
+
+    async def fill(self, view: CachedView, user_id: UserId, version: int, data: bytes) -> None:
+        """Keeps it, unless a newer version has been heard of."""
+        ...
+
+    async def forget(self, user_id: UserId, version: int) -> None:
+        """Drops both views and refuses older versions from now on."""
+        ...
+
+
+class RevocationList(Protocol):
+    """Tells every service which sessions are refused."""
+
+    async def revoke(self, session_id: SessionId, until: datetime) -> None:
+        """Raises ``redis.exceptions.RedisError`` if that cannot be written."""
+        ...

@@ -1,0 +1,122 @@
+"""Protos to domain and back, nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+from google.api import httpbody_pb2
+from google.protobuf import timestamp_pb2
+
+from eros.accounts.v1 import accounts_pb2, accounts_pb2_grpc, profile_pb2
+from eros_accounts import wire
+from eros_accounts.keyring import KeyRing
+from eros_accounts.profiles import PersonDraft, Profiles
+from eros_accounts.signin import SignIn
+from eros_common.auth import current_user
+from eros_common.errors import FieldFault, InvalidArgument
+from eros_common.ids import parse_user_id, user_ids_from_bytes
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class AccountsServicer(accounts_pb2_grpc.AccountsServiceServicer):
+    """``eros.accounts.v1.AccountsService``."""
+
+    def __init__(self, sign_in: SignIn, profiles: Profiles, keys: KeyRing) -> None:
+        self._sign_in = sign_in
+        self._profiles = profiles
+        self._keys = keys
+
+    async def Register(
+        self, request: accounts_pb2.RegisterRequest, _: Context
+    ) -> accounts_pb2.RegisterResponse:
+        signed_in = await self._sign_in.register(request.email, request.password, request.name)
+        return accounts_pb2.RegisterResponse(
+            success=True,
+            user_id=str(signed_in.user_id),
+            token=signed_in.access_token,
+            refresh_token=signed_in.refresh_token,
+        )
+
+    async def Login(
+        self, request: accounts_pb2.LoginRequest, _: Context
+    ) -> accounts_pb2.LoginResponse:
+        signed_in = await self._sign_in.login(request.email, request.password)
+        return accounts_pb2.LoginResponse(
+            success=True,
+            user_id=str(signed_in.user_id),
+            token=signed_in.access_token,
+            refresh_token=signed_in.refresh_token,
+        )
+
+    async def Refresh(
+        self, request: accounts_pb2.RefreshRequest, _: Context
+    ) -> accounts_pb2.RefreshResponse:
+        signed_in = await self._sign_in.refresh(request.refresh_token)
+        return accounts_pb2.RefreshResponse(
+            success=True, token=signed_in.access_token, refresh_token=signed_in.refresh_token
+        )
+
+    async def Logout(
+        self, _: accounts_pb2.LogoutRequest, __: Context
+    ) -> accounts_pb2.LogoutResponse:
+        await self._sign_in.logout(current_user().session_id)
+        return accounts_pb2.LogoutResponse(success=True, message="you are signed out")
+
+    async def GetProfile(
+        self, _: accounts_pb2.GetProfileRequest, __: Context
+    ) -> accounts_pb2.GetProfileResponse:
+        profile = await self._profiles.own(current_user().user_id)
+        return accounts_pb2.GetProfileResponse(success=True, profile=profile)
+
+    async def UpdateProfile(
+        self, request: profile_pb2.UpdateProfileRequest, _: Context
+    ) -> accounts_pb2.UpdateProfileResponse:
+        profile = await self._profiles.change(current_user().user_id, wire.draft(request))
+        return accounts_pb2.UpdateProfileResponse(success=True, profile=profile)
+
+    async def GetPublicProfile(
+        self, request: accounts_pb2.GetPublicProfileRequest, _: Context
+    ) -> accounts_pb2.GetPublicProfileResponse:
+        try:
+            user_id = parse_user_id(request.user_id)
+        except ValueError as error:
+            raise InvalidArgument(f"userId {error}", FieldFault("userId", str(error))) from None
+        profile = await self._profiles.public(user_id)
+        return accounts_pb2.GetPublicProfileResponse(success=True, profile=profile)
+
+    async def GetJwks(self, _: accounts_pb2.GetJwksRequest, __: Context) -> httpbody_pb2.HttpBody:
+        return httpbody_pb2.HttpBody(content_type="application/json", data=self._keys.document)
+
+    async def ListMatchingProfiles(
+        self, request: accounts_pb2.ListMatchingProfilesRequest, _: Context
+    ) -> accounts_pb2.ListMatchingProfilesResponse:
+        profiles = await self._profiles.matching(user_ids_from_bytes(request.user_ids))
+        return accounts_pb2.ListMatchingProfilesResponse(profiles=profiles)
+
+    async def ImportAccounts(
+        self, request: accounts_pb2.ImportAccountsRequest, _: Context
+    ) -> accounts_pb2.ImportAccountsResponse:
+        imported = await self._profiles.create(
+            request.source,
+            (
+                PersonDraft(
+                    account.external_id,
+                    account.email if account.HasField("email") else None,
+                    wire.draft(account.profile),
+                )
+                for account in request.accounts
+            ),
+        )
+        return accounts_pb2.ImportAccountsResponse(
+            user_ids=[user_id.bytes for user_id in imported.user_ids], created=imported.created
+        )
+
+    async def GrantAdmin(
+        self, request: accounts_pb2.GrantAdminRequest, _: Context
+    ) -> accounts_pb2.GrantAdminResponse:
+        user_id, granted_at = await self._sign_in.grant_admin(request.email)
+        stamp = timestamp_pb2.Timestamp()
+        stamp.FromDatetime(granted_at)
+        return accounts_pb2.GrantAdminResponse(user_id=str(user_id), granted_at=stamp)

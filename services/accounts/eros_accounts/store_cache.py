@@ -1,0 +1,143 @@
+"""Cached profiles in Valkey: ``profile:{userId}`` and ``profile:public:{userId}``.
+
+Two races are closed here. A slow reader must not put back what a save has just dropped: a drop
+leaves ``profile:version:{userId}``, and a fill with an older version is refused for as long as such
+a reader can be on its way. And a drop that Valkey did not hear of is owed: it is made up for before
+the cache is used again.
+
+While Valkey is away nobody waits for it: the first command that fails closes the cache for this
+process, and only ``run`` opens it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, cast
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from eros_accounts.ports import CachedView
+from eros_common import logging, telemetry
+from eros_common.clocks import Clock
+from eros_common.ids import UserId
+
+LIFETIME_SECONDS: Final = {CachedView.OWN: 12 * 3600, CachedView.PUBLIC: 5 * 60}
+VERSION_SECONDS: Final = 60
+"""Longer than any reader takes from its SELECT to its fill."""
+RETRY_SECONDS: Final = 0.5
+_AT_ONCE: Final = 500
+
+# Versions are small integers: exact as Lua's doubles.
+_FILL: Final = """
+local heard = redis.call('GET', KEYS[2])
+if heard and tonumber(heard) > tonumber(ARGV[1]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[3], 'EX', ARGV[2])
+return 1
+"""
+_FORGET: Final = """
+local heard = redis.call('GET', KEYS[3])
+if not heard or tonumber(heard) < tonumber(ARGV[1]) then
+    redis.call('SET', KEYS[3], ARGV[1], 'EX', ARGV[2])
+end
+return redis.call('DEL', KEYS[1], KEYS[2])
+"""
+
+log = logging.get("accounts.cache")
+
+
+class ValkeyProfileCache:
+    """The port ``ProfileCache``. ``redis`` should have short timeouts and no retries."""
+
+    def __init__(self, redis: Redis, clock: Clock) -> None:
+        self._redis = redis
+        self._clock = clock
+        self._fill = redis.register_script(_FILL)
+        self._forget = redis.register_script(_FORGET)
+        # One entry a person who saved while Valkey was away.
+        self._owed: dict[UserId, int] = {}
+        self._away = asyncio.Event()
+        self._reads = telemetry.meter().create_counter("eros.cache.reads")
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the cache is not used just now."""
+        return self._away.is_set()
+
+    async def get(self, view: CachedView, user_id: UserId) -> bytes | None:
+        if self.is_away:
+            return self._read(view, "away", None)
+        try:
+            data = cast("bytes | None", await self._redis.get(_key(view, user_id)))
+        except (RedisError, OSError) as error:
+            self._lost(error)
+            return self._read(view, "away", None)
+        return self._read(view, "miss" if data is None else "hit", data)
+
+    async def fill(self, view: CachedView, user_id: UserId, version: int, data: bytes) -> None:
+        if self.is_away:
+            return
+        try:
+            await self._fill(
+                keys=[_key(view, user_id), _version_key(user_id)],
+                args=[version, LIFETIME_SECONDS[view], data],
+            )
+        except (RedisError, OSError) as error:
+            self._lost(error)
+
+    async def forget(self, user_id: UserId, version: int) -> None:
+        # Owed until it is done, also if this is cancelled on the way.
+        self._owed[user_id] = max(version, self._owed.get(user_id, 0))
+        if self.is_away:
+            return
+        try:
+            await self._drop(user_id, version)
+        except (RedisError, OSError) as error:
+            self._lost(error)
+
+    async def run(self) -> None:
+        """Brings the cache back for ever, whenever it was lost; a background task."""
+        while True:
+            await self._away.wait()
+            await self._clock.sleep(RETRY_SECONDS)
+            try:
+                await self._redis.ping()
+                await self.settle()
+            except (RedisError, OSError):
+                continue
+            # Whoever was lost while the last one was made up for is seen here.
+            if not self._owed:
+                self._away.clear()
+                log.info("back")
+
+    async def settle(self) -> None:
+        """Makes up for every drop that is owed; raises ``RedisError`` if Valkey is away."""
+        while self._owed:
+            batch = list(self._owed.items())[:_AT_ONCE]
+            await asyncio.gather(*(self._drop(user_id, version) for user_id, version in batch))
+
+    async def _drop(self, user_id: UserId, version: int) -> None:
+        views = [_key(view, user_id) for view in CachedView]
+        await self._forget(
+            keys=[*views, _version_key(user_id)],
+            args=[version, VERSION_SECONDS],
+        )
+        if self._owed.get(user_id) == version:
+            del self._owed[user_id]
+
+    def _lost(self, error: Exception) -> None:
+        if not self.is_away:
+            log.warning("away", error=str(error) or type(error).__name__)
+        self._away.set()
+
+    def _read(self, view: CachedView, outcome: str, data: bytes | None) -> bytes | None:
+        self._reads.add(1, {"key": view.value, "outcome": outcome})
+        return data
+
+
+def _key(view: CachedView, user_id: UserId) -> str:
+    return f"{view.value}:{user_id}"
+
+
+def _version_key(user_id: UserId) -> str:
+    return f"profile:version:{user_id}"
