@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import numpy as np
 
+from eros_matcher.compute.layout import Word
 from eros_matcher.compute.program import BatchInput, Progress
+from eros_matcher.compute.region import ParentRegion
 from tests.unit.worker.matrix_program import SmallSteps
 
 FACTORY = "tests.integration.worker.stubborn:open_stubborn"
@@ -27,6 +30,15 @@ class StubbornProgram(SmallSteps):
             square = np.ones((_SIDE, _SIDE), dtype=np.float32)
             np.matmul(square, square, out=square)
         return super().chunk(rows, units)
+
+
+async def until_stuck(region: ParentRegion) -> None:
+    """Until the child has been in one turn for longer than any chunk takes."""
+    while True:
+        turn = region.word(Word.TURN)
+        await asyncio.sleep(0.05)
+        if turn % 2 and region.word(Word.TURN) == turn:
+            return
 
 
 def open_stubborn(batch: BatchInput) -> StubbornProgram:
