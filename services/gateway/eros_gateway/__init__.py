@@ -1,0 +1,1 @@
+"""The gateway: Envoy, configured from one template and the contract's descriptors."""

@@ -1,0 +1,48 @@
+"""``python -m eros_gateway`` runs Envoy; ``render --out FILE`` only writes its configuration."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from eros_common import logging
+from eros_common.config import load
+from eros_gateway.config import GatewaySettings
+from eros_gateway.render import render
+from eros_gateway.serve import serve
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m eros_gateway", description=__doc__)
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("serve", help="run Envoy until stopped (also without a command)")
+    command = commands.add_parser("render", help="write Envoy's configuration")
+    command.add_argument("--out", type=Path, required=True, metavar="FILE")
+    arguments = parser.parse_args()
+    settings = load(GatewaySettings)
+    if arguments.command == "render":
+        write(arguments.out, render(settings))
+        return 0
+    logging.configure(fmt=settings.log_format, level=settings.log_level, service="gateway")
+    configuration = settings.gateway_admin_socket.with_suffix(".yaml")
+    write(configuration, render(settings))
+    return asyncio.run(serve(settings, configuration))
+
+
+def write(path: Path, text: str) -> None:
+    """Puts the file there whole or not at all, for its owner only."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(draft, "w", encoding="utf-8", opener=_private) as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""The gateway's settings."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, PositiveFloat
+
+from eros.options.v1 import options_pb2
+from eros_common.config import Address, PeerSettings, TelemetrySettings
+from eros_gateway.domain.clusters import endpoints
+from eros_gateway.domain.contract import read_contract
+from eros_gateway.domain.limits import Rate, Rates
+
+_LONGEST_SOCKET_PATH = 107
+"""``sun_path`` of unix(7) holds 108 bytes with its terminating zero."""
+
+
+def _targets(value: str) -> str:
+    endpoints(value)
+    return value
+
+
+def _origins(value: str) -> str:
+    for origin in split(value):
+        scheme, separator, host = origin.partition("://")
+        if origin != "*" and (scheme not in ("http", "https") or not separator or "/" in host):
+            raise ValueError(f"{origin!r} is no origin such as https://app.example.org")
+    return value
+
+
+def jwks_socket(admin_socket: Path) -> Path:
+    """Where Envoy hands itself the public keys."""
+    return admin_socket.with_name(f"{admin_socket.name}.jwks")
+
+
+def _socket(path: Path) -> Path:
+    if len(os.fsencode(jwks_socket(path.absolute()))) > _LONGEST_SOCKET_PATH:
+        raise ValueError(f"is too long for a socket: at most {_LONGEST_SOCKET_PATH - 5} bytes")
+    return path.absolute()
+
+
+def _descriptors(path: Path) -> Path:
+    try:
+        read_contract(path.read_bytes())
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror} ({path})") from None
+    return path
+
+
+def split(value: str) -> tuple[str, ...]:
+    """The parts between commas."""
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+Targets = Annotated[str, AfterValidator(_targets)]
+"""One or more gRPC targets between commas; each is an endpoint of its own."""
+
+
+class GatewaySettings(TelemetrySettings, PeerSettings):
+    """What ``python -m eros_gateway`` reads from the environment."""
+
+    gateway_listen: Address = "127.0.0.1:3000"
+    gateway_admin_socket: Annotated[Path, AfterValidator(_socket)]
+    gateway_access_log: str = "/dev/stdout"
+    """A file or device Envoy may write to; ``/dev/null`` for none."""
+    gateway_threads: int = Field(0, ge=0, le=256)
+    """0: as many as there are cores."""
+    gateway_max_connections: int = Field(20_000, ge=1)
+    gateway_max_requests: int = Field(1024, ge=1)
+    """Under way at once per service and Envoy; more are answered 503."""
+    gateway_trusted_proxies: int = Field(0, ge=0, le=10)
+    """How many proxies of ours are in front and tell the client's address."""
+    gateway_drain_seconds: PositiveFloat = 10.0
+
+    accounts_address: Targets = "127.0.0.1:50051"
+    activity_address: Targets = "127.0.0.1:50052"
+    scheduler_address: Targets = "127.0.0.1:50053"
+    matcher_address: Targets = "127.0.0.1:50054"
+    als_address: Targets = "127.0.0.1:50062"
+    """Activity's access-log port (its ``EROS_ALS_LISTEN``)."""
+    als_flush_seconds: float = Field(0.005, ge=0.001, le=10)
+
+    call_timeout_seconds: PositiveFloat = 10.0
+    """Of methods whose policy names none; the services' own default."""
+    jwks_refresh_seconds: float = Field(60.0, ge=1)
+    """A new signing key must be published for longer than this before it signs."""
+
+    cors_origins: Annotated[str, AfterValidator(_origins)] = ""
+    """Web origins that may call, between commas; ``*`` for any."""
+    rate_per_second: int = Field(200, ge=0)
+    """Requests of one address; 0: no limit. A burst of two seconds is allowed."""
+    rate_sign_in_per_minute: int = Field(60, ge=0)
+    """Registrations, logins and refreshes of one address; 0: no limit."""
+    rate_addresses: int = Field(20_000, ge=1)
+    """How many addresses' limits are kept in mind."""
+
+    descriptor_set: Annotated[Path, AfterValidator(_descriptors)] = Field(
+        # Where ./eros puts it, beside the generated packages.
+        default_factory=lambda: Path(options_pb2.__file__).parents[3] / "eros.binpb"
+    )
+
+    def address_of(self, service: str) -> str:
+        """The targets of a service by its short name; ``KeyError`` if none is set."""
+        try:
+            return str(getattr(self, f"{service}_address"))
+        except AttributeError:
+            raise KeyError(service) from None
+
+    @property
+    def rates(self) -> Rates:
+        return Rates(
+            Rate(self.rate_per_second, 1, 2 * self.rate_per_second),
+            Rate(self.rate_sign_in_per_minute, 60, self.rate_sign_in_per_minute),
+            self.rate_addresses,
+        )

@@ -1,0 +1,1 @@
+"""From the contract to Envoy's configuration: pure functions, no I/O."""

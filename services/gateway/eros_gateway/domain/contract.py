@@ -1,0 +1,162 @@
+"""What the descriptor set says: which methods exist, at which REST paths, for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from google.api import annotations_pb2, http_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2
+
+from eros_common.policy import Access, Policy, policy_of
+
+PACKAGE_ROOT = "eros"
+
+
+class ContractFault(ValueError):
+    """The descriptor set cannot be served; the message names what is wrong and where."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RestPath:
+    """Where a method is found over REST. ``template`` is as in ``google.api.http``."""
+
+    template: str
+    verb: str
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One RPC. ``service`` is its full name, ``cluster`` the short name of who serves it."""
+
+    service: str
+    name: str
+    cluster: str
+    policy: Policy
+    rest: tuple[RestPath, ...]
+    streaming: bool
+
+    @property
+    def grpc_path(self) -> str:
+        """Where gRPC clients find it."""
+        return f"/{self.service}/{self.name}"
+
+    @property
+    def reachable(self) -> bool:
+        """Whether anybody outside may call it at all."""
+        return self.policy.access is not Access.SERVICE
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """Every method of every EROS service, and the descriptor set as Envoy needs it."""
+
+    methods: tuple[Method, ...]
+    descriptors: bytes
+
+    @property
+    def reachable(self) -> tuple[Method, ...]:
+        """The methods the gateway lets through, in the contract's order."""
+        return tuple(method for method in self.methods if method.reachable)
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Full names of the services with a reachable method."""
+        return tuple(sorted({method.service for method in self.reachable}))
+
+    @property
+    def clusters(self) -> tuple[str, ...]:
+        """Short names of the services with a reachable method."""
+        return tuple(sorted({method.cluster for method in self.reachable}))
+
+
+def read_contract(descriptors: bytes) -> Contract:
+    """The contract in a serialized ``FileDescriptorSet`` that includes its imports.
+
+    ``ContractFault`` if it is none, a method has no policy, a SERVICE method has a REST path, or
+    two methods share one.
+    """
+    files = _parse(descriptors)
+    methods = tuple(_method(found) for found in _rpcs(files))
+    if not methods:
+        raise ContractFault("the descriptor set holds no EROS service")
+    seen: dict[RestPath, Method] = {}
+    for method in methods:
+        if method.rest and not method.reachable:
+            raise ContractFault(f"{method.grpc_path} is for services only but has a REST path")
+        for path in method.rest:
+            if path in seen:
+                raise ContractFault(
+                    f"{path.verb} {path.template} is both {seen[path].grpc_path} "
+                    f"and {method.grpc_path}"
+                )
+            seen[path] = method
+    return Contract(methods, _for_envoy(files))
+
+
+def _parse(descriptors: bytes) -> descriptor_pb2.FileDescriptorSet:
+    try:
+        return descriptor_pb2.FileDescriptorSet.FromString(descriptors)
+    except DecodeError:
+        raise ContractFault("this is no descriptor set") from None
+
+
+def _rpcs(files: descriptor_pb2.FileDescriptorSet) -> Iterator[MethodDescriptor]:
+    pool = descriptor_pool.DescriptorPool()
+    for file in files.file:
+        pool.AddSerializedFile(file.SerializeToString())
+    for file in files.file:
+        if file.package.split(".")[0] == PACKAGE_ROOT:
+            for service in file.service:
+                yield from pool.FindServiceByName(f"{file.package}.{service.name}").methods
+
+
+def _for_envoy(files: descriptor_pb2.FileDescriptorSet) -> bytes:
+    """Without comments, and with the types that errors carry: one whose details Envoy does not know
+    is not converted at all."""
+    lean = descriptor_pb2.FileDescriptorSet()
+    lean.CopyFrom(files)
+    for file in lean.file:
+        file.ClearField("source_code_info")
+    known = {file.name for file in lean.file}
+
+    def add(file: FileDescriptor) -> None:
+        if file.name not in known:
+            known.add(file.name)
+            for dependency in file.dependencies:
+                add(dependency)
+            lean.file.add().ParseFromString(file.serialized_pb)
+
+    add(error_details_pb2.DESCRIPTOR)
+    return lean.SerializeToString()
+
+
+def _method(found: MethodDescriptor) -> Method:
+    service = found.containing_service
+    policy = policy_of(found)
+    if policy is None:
+        raise ContractFault(f"{found.full_name} declares no (eros.options.v1.policy)")
+    return Method(
+        service=service.full_name,
+        name=found.name,
+        # eros.accounts.v1.AccountsService is served by "accounts".
+        cluster=service.full_name.split(".")[1],
+        policy=policy,
+        rest=tuple(_rest_paths(found)),
+        streaming=found.client_streaming or found.server_streaming,
+    )
+
+
+def _rest_paths(found: MethodDescriptor) -> Iterator[RestPath]:
+    options = found.GetOptions()
+    if not options.HasExtension(annotations_pb2.http):
+        return
+    rule: http_pb2.HttpRule = options.Extensions[annotations_pb2.http]
+    for binding in (rule, *rule.additional_bindings):
+        verb = binding.WhichOneof("pattern")
+        if verb == "custom" or verb is None:
+            raise ContractFault(f"{found.full_name} has a REST path with an unusual method")
+        yield RestPath(template=getattr(binding, verb), verb=verb.upper())

@@ -1,0 +1,163 @@
+"""Envoy's own refusals in the one error shape.
+
+The first reply that fits wins. Services' errors are not here: the Lua filter converts those.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from eros_common.errors import ErrorCode
+from eros_gateway.domain.json import Json, Object, extension
+
+ENVOYS_WORDS: Final = "%LOCAL_REPLY_BODY%"
+"""Where Envoy, or the route that refuses, says best what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnReply:
+    """What to say instead of Envoy when it answers with ``status`` (``GE``: or more)."""
+
+    status: int
+    code: ErrorCode
+    message: str
+    details: str | None = None
+    """How Envoy's ``%RESPONSE_CODE_DETAILS%`` must begin."""
+    op: Literal["EQ", "GE"] = "EQ"
+    answered: int | None = None
+    """The status to answer with, where Envoy's own is not ours."""
+    retry_after: str | None = None
+    """Seconds. The rate limit's own filter says when it has room again."""
+    by_transcoder: bool = False
+    """The Lua filter looks at it again, for the field it names."""
+
+
+_DENIED: Final = "jwt_authn_access_denied{"
+_BUSY: Final = "This part of EROS cannot be reached now; please try again."
+
+REPLIES: Final = (
+    OwnReply(
+        401,
+        ErrorCode.UNAUTHENTICATED,
+        "Sign in first: this needs an access token (authorization: Bearer TOKEN).",
+        details=f"{_DENIED}Jwt_is_missing",
+    ),
+    OwnReply(
+        401,
+        ErrorCode.UNAUTHENTICATED,
+        "The access token has expired: refresh it.",
+        details=f"{_DENIED}Jwt_is_expired",
+    ),
+    OwnReply(
+        401,
+        ErrorCode.UNAVAILABLE,
+        "Tokens cannot be verified right now; please try again.",
+        details=f"{_DENIED}Jwks_remote_fetch",
+        answered=503,
+        retry_after="1",
+    ),
+    OwnReply(401, ErrorCode.UNAUTHENTICATED, "The access token is not valid."),
+    OwnReply(
+        403,
+        ErrorCode.UNAUTHENTICATED,
+        "The access token is for somebody else.",
+        details=f"{_DENIED}Audiences",
+        answered=401,
+    ),
+    OwnReply(
+        400,
+        ErrorCode.INVALID_ARGUMENT,
+        "The path must not hold encoded slashes.",
+        details="path_normalization_failed",
+    ),
+    OwnReply(
+        400,
+        ErrorCode.INVALID_ARGUMENT,
+        ENVOYS_WORDS,
+        details="grpc_json_transcode_failure",
+        by_transcoder=True,
+    ),
+    OwnReply(
+        400,
+        ErrorCode.INVALID_ARGUMENT,
+        ENVOYS_WORDS,
+        details="early_grpc_json_transcode_failure",
+        by_transcoder=True,
+    ),
+    OwnReply(400, ErrorCode.INVALID_ARGUMENT, "This is no well-formed request."),
+    OwnReply(404, ErrorCode.NOT_FOUND, "There is nothing at this path."),
+    OwnReply(405, ErrorCode.METHOD_NOT_ALLOWED, ENVOYS_WORDS),
+    OwnReply(408, ErrorCode.REQUEST_TIMEOUT, "The request did not arrive in time."),
+    OwnReply(413, ErrorCode.PAYLOAD_TOO_LARGE, "The body is larger than 1 MiB."),
+    OwnReply(426, ErrorCode.INVALID_ARGUMENT, "This needs HTTP/1.1 or HTTP/2."),
+    OwnReply(
+        429,
+        ErrorCode.RATE_LIMITED,
+        "Too many requests from this address; wait before trying again.",
+    ),
+    OwnReply(431, ErrorCode.HEADERS_TOO_LARGE, "Path and headers are larger than 16 KiB."),
+    OwnReply(502, ErrorCode.UNAVAILABLE, _BUSY, answered=503, retry_after="1"),
+    OwnReply(503, ErrorCode.UNAVAILABLE, _BUSY, retry_after="1"),
+    OwnReply(504, ErrorCode.DEADLINE_EXCEEDED, "This took too long; please try again."),
+    OwnReply(500, ErrorCode.INTERNAL, "Something went wrong on our side.", op="GE"),
+    OwnReply(400, ErrorCode.INVALID_ARGUMENT, "This request is not accepted.", op="GE"),
+)
+
+
+def _header(name: str, match: Object) -> Object:
+    return {"header_filter": {"header": {"name": name, **match}}}
+
+
+# What the transcoder has converted is application/grpc by then, but has its REST path beside it.
+_IS_GRPC: Final = (
+    _header("content-type", {"string_match": {"prefix": "application/grpc"}}),
+    _header("x-envoy-original-path", {"present_match": False}),
+)
+# What Envoy could not read as a request has no id; its connection is in the access log.
+_HAS_NO_ID: Final = (_header("x-request-id", {"present_match": False}),)
+
+
+def mappers() -> list[Json]:
+    """``mappers`` of Envoy's ``local_reply_config``.
+
+    There are three of each reply: for gRPC callers, who read the message in ``grpc-message``; for
+    what was no request yet; and for everybody else.
+    """
+    return [
+        mapper
+        for reply in REPLIES
+        for mapper in (
+            _mapper(reply, {"text_format_source": {"inline_string": reply.message}}, *_IS_GRPC),
+            _mapper(reply, _rest_error(reply, "connection-%CONNECTION_ID%"), *_HAS_NO_ID),
+            _mapper(reply, _rest_error(reply, "%REQ(X-REQUEST-ID)%")),
+        )
+    ]
+
+
+def _rest_error(reply: OwnReply, request_id: str) -> Object:
+    error = {"code": reply.code.value, "message": reply.message, "requestId": request_id}
+    answer: Object = {"success": False, "error": error}
+    if reply.by_transcoder:
+        answer["byTranscoder"] = True
+    return {"json_format": answer}
+
+
+def _mapper(reply: OwnReply, body: Object, *conditions: Object) -> Object:
+    comparison = {"op": reply.op, "value": {"default_value": reply.status, "runtime_key": "none"}}
+    filters: list[Json] = [{"status_code_filter": {"comparison": comparison}}, *conditions]
+    if reply.details is not None:
+        begins = extension(
+            "extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+            expression=f"response.code_details.startsWith('{reply.details}')",
+        )
+        filters.append({"extension_filter": {"name": "eros.details", "typed_config": begins}})
+    mapper: Object = {
+        "filter": filters[0] if len(filters) == 1 else {"and_filter": {"filters": filters}},
+        "body_format_override": body,
+    }
+    if reply.answered is not None:
+        mapper["status_code"] = reply.answered
+    if reply.retry_after is not None:
+        mapper["headers_to_add"] = [{"header": {"key": "retry-after", "value": reply.retry_after}}]
+    return mapper

@@ -1,0 +1,183 @@
+"""The contract as Envoy's route table.
+
+A request reaches a service only through a route made here: an exact REST path with its HTTP method,
+or the exact gRPC path of a method that is not for services only. Everything else is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from eros_common.policy import Access
+from eros_gateway.domain.contract import Contract, ContractFault, Method, RestPath
+from eros_gateway.domain.json import Json, Object, extension, seconds
+from eros_gateway.domain.limits import Rates, is_sign_in, per_address
+
+MARGIN_SECONDS: Final = 0.25
+"""A service's own answer to a missed deadline comes before the gateway's."""
+STREAM_IDLE_SECONDS: Final = 60.0
+"""A stream may last; one that is silent for so long may not."""
+
+# A path segment that a client fills in: RFC 3986's unreserved characters, no leading dot. Nothing
+# in disguise passes (%2e, "..", ";"); what the rest means is the service's to judge.
+_SEGMENT: Final = "[A-Za-z0-9_~-][A-Za-z0-9._~-]*"
+_VARIABLE: Final = re.compile(r"\{[a-z][a-z0-9_]*\}")
+
+# What may be tried again: always faults before the service saw the request; reads whenever the
+# service says that it is not there.
+_RETRY_ANY: Final = "connect-failure,refused-stream,reset-before-request"
+_RETRY_READ: Final = f"{_RETRY_ANY},unavailable"
+
+_OFF: Final = extension("config.route.v3.FilterConfig", disabled=True)
+_JWT: Final = "envoy.filters.http.jwt_authn"
+_RATE_LIMIT: Final = "envoy.filters.http.local_ratelimit"
+_LUA: Final = "envoy.filters.http.lua"
+_TRANSCODER: Final = "envoy.filters.http.grpc_json_transcoder"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``call_timeout`` (seconds) is for methods whose policy names none."""
+
+    call_timeout: float
+    rates: Rates
+
+
+def routes(contract: Contract, limits: Limits) -> list[Json]:
+    """Envoy's ``Route`` list, of which the first that matches wins."""
+    rest = sorted(
+        ((path, method) for method in contract.reachable for path in method.rest),
+        # Literal paths before those that could take them for a variable.
+        key=lambda found: (found[0].template.count("{"), found[0]),
+    )
+    return [
+        _preflight(),
+        *(_rest_route(path, method, limits) for path, method in rest),
+        *_wrong_verbs(path for path, _ in rest),
+        *(_grpc_route(method, limits) for method in contract.reachable),
+        _refusal("not-found", {"prefix": "/"}, 404),
+    ]
+
+
+def path_match(template: str) -> Object:
+    """How Envoy recognises a REST path; ``ContractFault`` for a template we do not write."""
+    if "{" not in template:
+        return {"path": template}
+    pattern = []
+    for part in template.split("/"):
+        if "{" not in part:
+            pattern.append(re.escape(part))
+        elif _VARIABLE.fullmatch(part):
+            pattern.append(_SEGMENT)
+        else:
+            raise ContractFault(f"{template}: a variable must be one whole segment, {{like_this}}")
+    return {"safe_regex": {"regex": "/".join(pattern)}}
+
+
+def _rest_route(path: RestPath, method: Method, limits: Limits) -> Object:
+    match = path_match(path.template)
+    match["headers"] = [{"name": ":method", "string_match": {"exact": path.verb}}, _NOT_GRPC]
+    return {
+        "name": method.grpc_path[1:],
+        "match": match,
+        "route": _action(method, limits, _RETRY_READ if path.verb == "GET" else _RETRY_ANY),
+        "typed_per_filter_config": _filters(method, limits.rates),
+        "response_headers_to_remove": ["grpc-accept-encoding"],
+    }
+
+
+def _grpc_route(method: Method, limits: Limits) -> Object:
+    return {
+        "name": method.grpc_path[1:],
+        "match": {"path": method.grpc_path, "grpc": {}},
+        "route": _action(method, limits, _RETRY_ANY),
+        "typed_per_filter_config": _filters(method, limits.rates),
+    }
+
+
+# A gRPC call to a REST path would pass the transcoder untouched.
+_NOT_GRPC: Final = {
+    "name": "content-type",
+    "string_match": {"prefix": "application/grpc"},
+    "invert_match": True,
+    "treat_missing_header_as_empty": True,
+}
+
+
+def _action(method: Method, limits: Limits, retry_on: str) -> Object:
+    timeout = (method.policy.timeout or limits.call_timeout) + MARGIN_SECONDS
+    action: Object = {
+        "cluster": method.cluster,
+        "retry_policy": {
+            "retry_on": retry_on,
+            "num_retries": 1,
+            "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.1s"},
+        },
+    }
+    if method.streaming:
+        action["timeout"] = "0s"
+        action["idle_timeout"] = seconds(STREAM_IDLE_SECONDS)
+    else:
+        action["timeout"] = seconds(timeout)
+    return action
+
+
+def _filters(method: Method, rates: Rates) -> Object:
+    filters: Object = {}
+    if method.policy.access is Access.PUBLIC:
+        filters[_JWT] = _OFF
+    if method.policy.background:
+        filters[_LUA] = extension(
+            "extensions.filters.http.lua.v3.LuaPerRoute", filter_context={"background": True}
+        )
+    if is_sign_in(method):
+        filters[_RATE_LIMIT] = per_address(rates.sign_in, rates.remembered)
+    return filters
+
+
+def _wrong_verbs(paths: Iterable[RestPath]) -> Iterator[Object]:
+    """One refusal per REST path, behind all routes that serve it, which says what is allowed."""
+    verbs: dict[str, set[str]] = defaultdict(set)
+    for path in paths:
+        # Paths that differ only in the names of their variables are the same to a client.
+        verbs[_VARIABLE.sub("{any}", path.template)].add(path.verb)
+    for template, allowed in verbs.items():
+        allow = ", ".join(sorted(allowed))
+        match = path_match(template)
+        match["headers"] = [_NOT_GRPC]
+        route = _refusal("wrong-method", match, 405, f"This path takes {allow}.")
+        route["response_headers_to_add"] = [{"header": {"key": "allow", "value": allow}}]
+        yield route
+
+
+def _preflight() -> Object:
+    """What a browser asks before it calls. The CORS filter answers where the origin may call, and
+    it looks only at routes that lead somewhere; this one leads to a cluster named by a header that
+    nobody can send, so whatever the filter leaves unanswered is not found."""
+    asks = [
+        {"name": ":method", "string_match": {"exact": "OPTIONS"}},
+        {"name": "origin", "present_match": True},
+        {"name": "access-control-request-method", "present_match": True},
+    ]
+    return {
+        "name": "preflight",
+        "match": {"prefix": "/", "headers": asks},
+        "route": {
+            "cluster_header": "x-eros-nowhere",
+            "cluster_not_found_response_code": "NOT_FOUND",
+        },
+        "typed_per_filter_config": {_JWT: _OFF, _TRANSCODER: _OFF},
+    }
+
+
+def _refusal(name: str, match: Object, status: int, words: str = "") -> Object:
+    return {
+        "name": name,
+        "match": match,
+        "direct_response": {"status": status, "body": {"inline_string": words}},
+        "typed_per_filter_config": {_JWT: _OFF, _TRANSCODER: _OFF},
+    }

@@ -1,0 +1,15 @@
+function envoy_on_request(handle)
+  stamp_request(handle)
+end
+
+function envoy_on_response(handle)
+  local headers = handle:headers()
+  local status = headers:get(":status")
+  stamp_response(handle, status)
+  if headers:get("content-type") == "application/json" then
+    -- The transcoder leaves these on what it converts.
+    headers:remove("grpc-status")
+    headers:remove("grpc-message")
+    if status >= "400" then convert_error(handle) end
+  end
+end

@@ -1,0 +1,82 @@
+"""One file for Envoy, from the template, the settings and the contract."""
+
+from __future__ import annotations
+
+import base64
+import json
+from importlib import resources
+from string import Template
+from typing import Final
+
+from eros_common.auth.tokens import USER_AUDIENCE, USER_ISSUER
+from eros_common.errors import TABLE, code_of
+from eros_gateway.config import GatewaySettings, jwks_socket, split
+from eros_gateway.domain import clusters, headers, replies
+from eros_gateway.domain.clusters import Endpoint
+from eros_gateway.domain.contract import Contract, read_contract
+from eros_gateway.domain.json import Json, seconds
+from eros_gateway.domain.limits import per_address
+from eros_gateway.domain.routes import Limits, routes
+
+_LUA: Final = ("json.lua", "errors.lua", "stamp.lua", "edge.lua")
+
+
+def render(settings: GatewaySettings) -> str:
+    """Envoy's bootstrap configuration as YAML. ``ContractFault`` if the descriptors are wrong."""
+    contract = read_contract(settings.descriptor_set.read_bytes())
+    values = {name: json.dumps(value) for name, value in _values(settings, contract).items()}
+    return Template(_resource("envoy.yaml.template")).substitute(values)
+
+
+def _values(settings: GatewaySettings, contract: Contract) -> dict[str, Json]:
+    (listen,) = clusters.endpoints(settings.gateway_listen)
+    rates = settings.rates
+    return {
+        "admin_socket": str(settings.gateway_admin_socket),
+        "jwks_socket": str(jwks_socket(settings.gateway_admin_socket)),
+        "listen": listen.address,
+        "max_connections": settings.gateway_max_connections,
+        "trusted_proxies": settings.gateway_trusted_proxies,
+        "header_mutations": headers.mutations(),
+        "own_replies": replies.mappers(),
+        "access_log": settings.gateway_access_log,
+        "als_flush": seconds(settings.als_flush_seconds),
+        "routes": routes(contract, Limits(settings.call_timeout_seconds, rates)),
+        "rate_limit": per_address(rates.request, rates.remembered),
+        "cors": headers.cors_policy(split(settings.cors_origins)),
+        "jwt_issuer": USER_ISSUER,
+        "jwt_audience": USER_AUDIENCE,
+        "jwks_refresh": seconds(settings.jwks_refresh_seconds),
+        "lua": _lua(),
+        "descriptors": base64.b64encode(contract.descriptors).decode(),
+        "services": list(contract.services),
+        "clusters": _clusters(settings, contract),
+    }
+
+
+def _clusters(settings: GatewaySettings, contract: Contract) -> list[Json]:
+    services = [
+        clusters.service_cluster(
+            name,
+            clusters.endpoints(settings.address_of(name)),
+            max_requests=settings.gateway_max_requests,
+        )
+        for name in contract.clusters
+    ]
+    als = clusters.access_log_cluster(clusters.endpoints(settings.als_address))
+    jwks = clusters.jwks_cluster(Endpoint(str(jwks_socket(settings.gateway_admin_socket)), 0))
+    return [*services, als, jwks]
+
+
+def _lua() -> str:
+    """The scripts as one, behind the error table of ``eros_common``."""
+    http = ", ".join(f"{code.value} = {status}" for code, (_, status) in TABLE.items())
+    grpc = ", ".join(
+        f'[{status.value[0]}] = "{code_of(status).value}"' for status, _ in TABLE.values()
+    )
+    tables = f"local HTTP_STATUS = {{{http}}}\nlocal CODE_OF_GRPC = {{{grpc}}}\n"
+    return tables + "".join(_resource(f"lua/{name}") for name in _LUA)
+
+
+def _resource(name: str) -> str:
+    return (resources.files("eros_gateway") / name).read_text(encoding="utf-8")
