@@ -6,7 +6,7 @@ have happened then, and may be asked again: nothing here counts twice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
@@ -38,14 +38,14 @@ class Continuity(IntEnum):
 class Swept:
     """``epoch`` as in cursors. ``watched_since`` (night): whoever is unknown was not seen since.
 
-    ``last_sweep_wall`` is when any replica swept before this, 0 if none did.
+    ``unwatched_seconds`` (wall) is how long ago any replica swept before; None if none ever did.
     """
 
     asleep: int
     continuity: Continuity
     epoch: int
     watched_since: float
-    last_sweep_wall: float
+    unwatched_seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class PeopleStore(Protocol):
         """
         ...
 
-    async def sweep(self, now: float, wall: float) -> Swept:
+    async def sweep(self, now: float) -> Swept:
         """Announces everybody who is idle for phase 1 by now (night), once among all replicas."""
         ...
 
@@ -137,24 +137,26 @@ class TransitionLog(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class SourceRecord:
-    """How far a source of access-log entries was read, by any replica, and when (wall)."""
+class Abandoned:
+    """A source of access-log entries that nobody reads any more, for so many wall seconds."""
 
     source: Source
     settled: int
-    read_wall: float
+    seconds: float
 
 
 class SourceRegister(Protocol):
     """Which gateways' access logs are being read: a replica that reads one says so every second,
     so that the others know when nobody does."""
 
-    async def save(self, records: Sequence[SourceRecord]) -> None: ...
+    async def save(self, settled: Mapping[Source, int]) -> None:
+        """These are read now, and up to these numbers everything came or was given up."""
+        ...
 
     async def find(self, sources: Sequence[Source]) -> dict[Source, int]:
         """How far these were read, of those that are known."""
         ...
 
-    async def take_abandoned(self, before_wall: float) -> list[SourceRecord]:
-        """Removes and returns those that nobody read since; one replica alone gets each."""
+    async def take_abandoned(self, seconds: float) -> list[Abandoned]:
+        """Removes and returns those not saved for so long; one replica alone gets each."""
         ...

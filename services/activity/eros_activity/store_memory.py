@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from eros_activity.domain.cursor import BEGINNING, Cursor, CursorTooOld, StreamId
@@ -20,7 +20,8 @@ from eros_activity.domain.people import (
     UserKey,
 )
 from eros_activity.domain.sight import Pause
-from eros_activity.ports import Continuity, Entry, SleeperPage, SourceRecord, Swept
+from eros_activity.ports import Abandoned, Continuity, Entry, SleeperPage, Swept
+from eros_common.clocks import Clock
 
 _PLACE: Final = struct.Struct("<16sd")
 
@@ -92,18 +93,19 @@ class MemoryLog:
 class MemoryPeople:
     """``PeopleStore``."""
 
-    def __init__(self, rules: Rules, log: MemoryLog) -> None:
+    def __init__(self, rules: Rules, log: MemoryLog, clock: Clock) -> None:
         self._rules = rules
+        self._clock = clock
         self._log = log
         self._ledger: Ledger | None = None
-        self._swept_wall = 0.0
+        self._swept: float | None = None
 
     async def touch(self, batch: Sequence[Interaction], now: float) -> set[UserKey]:
         transitions = self._at(now).touch(batch)
         self._log.append(transitions)
         return {t.user for t in transitions if t.kind is TransitionKind.WOKE}
 
-    async def sweep(self, now: float, wall: float) -> Swept:
+    async def sweep(self, now: float) -> Swept:
         continuity = Continuity.NEW if self._ledger is None else Continuity.SAME
         ledger = self._at(now)
         if ledger.rewind(now):
@@ -111,8 +113,9 @@ class MemoryPeople:
             self._log.begin_epoch()
         asleep = ledger.sweep(now)
         self._log.append(asleep)
-        before, self._swept_wall = self._swept_wall, wall
-        return Swept(len(asleep), continuity, self._log.epoch, ledger.watched_since, before)
+        before, self._swept = self._swept, self._clock.monotonic()
+        unwatched = None if before is None else self._swept - before
+        return Swept(len(asleep), continuity, self._log.epoch, ledger.watched_since, unwatched)
 
     async def forget(self, now: float) -> int:
         gone = self._at(now).forget(now)
@@ -147,17 +150,24 @@ class MemoryPeople:
 class MemorySources:
     """``SourceRegister``."""
 
-    def __init__(self) -> None:
-        self._records: dict[Source, SourceRecord] = {}
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._read: dict[Source, tuple[int, float]] = {}
 
-    async def save(self, records: Sequence[SourceRecord]) -> None:
-        self._records.update({record.source: record for record in records})
+    async def save(self, settled: Mapping[Source, int]) -> None:
+        now = self._clock.monotonic()
+        self._read.update({source: (number, now) for source, number in settled.items()})
 
     async def find(self, sources: Sequence[Source]) -> dict[Source, int]:
-        return {s: self._records[s].settled for s in sources if s in self._records}
+        return {source: self._read[source][0] for source in sources if source in self._read}
 
-    async def take_abandoned(self, before_wall: float) -> list[SourceRecord]:
-        taken = [r for r in self._records.values() if r.read_wall < before_wall]
-        for record in taken:
-            del self._records[record.source]
+    async def take_abandoned(self, seconds: float) -> list[Abandoned]:
+        now = self._clock.monotonic()
+        taken = [
+            Abandoned(source, number, now - read)
+            for source, (number, read) in self._read.items()
+            if now - read >= seconds
+        ]
+        for abandoned in taken:
+            del self._read[abandoned.source]
         return taken

@@ -30,8 +30,8 @@ _PLACE: Final = struct.Struct("<16sd")
 _PAGE_TOKEN: Final = struct.Struct("<H16sd")
 _START: Final = (bytes(16), float("-inf"))
 _SESSION: Final = struct.Struct("<d")
-#: So many people are touched, swept or forgotten in one function call: what else waits for Valkey
-#: meanwhile waits 1 to 3 ms.
+#: So many people are touched, swept or forgotten in one function call: whoever else wants something
+#: of Valkey waits for that long, 1 to 3 ms.
 _PAGE: Final = 500
 
 
@@ -39,18 +39,25 @@ class ValkeyPeople:
     """``PeopleStore`` on Valkey."""
 
     def __init__(
-        self, functions: Functions, rules: Rules, *, shard_count: int, kept_seconds: float
+        self,
+        functions: Functions,
+        rules: Rules,
+        *,
+        shard_count: int,
+        kept_seconds: float,
+        page: int = _PAGE,
     ) -> None:
         self._functions = functions
         self._rules = rules
         self._shards = shards(shard_count)
         self._kept_ms = round(kept_seconds * 1000)
+        self._page = page
 
     async def touch(self, batch: Sequence[Interaction], now: float) -> set[UserKey]:
         calls = [
             Call("touch", self._shards[number].keys, (self._rules.session_end, packed))
             for number, touches in by_shard(batch, len(self._shards)).items()
-            for packed in _packed_pages(touches)
+            for packed in _packed_pages(touches, self._page)
         ]
         try:
             answers = await self._functions.call(calls)
@@ -58,17 +65,17 @@ class ValkeyPeople:
             if not str(error).startswith("NOSTATE"):
                 raise
             # Valkey came back empty between two sweeps. A touch repeated changes nothing.
-            await self.sweep(now, 0.0)
+            await self.sweep(now)
             answers = await self._functions.call(calls)
         return {UserKey(ids[at : at + 16]) for ids in answers for at in range(0, len(ids), 16)}
 
-    async def sweep(self, now: float, wall: float) -> Swept:
+    async def sweep(self, now: float) -> Swept:
         asleep, continuity = 0, Continuity.SAME
         epochs: dict[int, bytes] = {}
-        watched_since, swept_wall = float("-inf"), float("inf")
+        watched_since, unwatched = float("-inf"), -1.0
         pending: Sequence[Shard] = self._shards
         while pending:
-            answers = await self._functions.call([self._sweep(s, now, wall) for s in pending])
+            answers = await self._functions.call([self._sweep(s, now) for s in pending])
             unfinished = []
             for shard, (happened, epoch, since, before, count, more) in zip(
                 pending, answers, strict=True
@@ -76,14 +83,14 @@ class ValkeyPeople:
                 continuity = max(continuity, Continuity(happened))
                 epochs[shard.number] = epoch
                 watched_since = max(watched_since, float(since))
-                # A later page answers with this very sweep.
-                swept_wall = min(swept_wall, float(before))
+                # A later page is answered with this very sweep, a moment ago.
+                unwatched = max(unwatched, float(before))
                 asleep += count
                 if more:
                     unfinished.append(shard)
             pending = unfinished
         epoch = epoch_of([epochs[shard.number] for shard in self._shards])
-        return Swept(asleep, continuity, epoch, watched_since, swept_wall)
+        return Swept(asleep, continuity, epoch, watched_since, None if unwatched < 0 else unwatched)
 
     async def forget(self, now: float) -> int:
         forgotten = 0
@@ -91,10 +98,10 @@ class ValkeyPeople:
         until = repr(now - self._rules.forget_after)
         while pending:
             answers = await self._functions.call(
-                [Call("forget", s.keys, (until, _PAGE)) for s in pending]
+                [Call("forget", s.keys, (until, self._page)) for s in pending]
             )
             forgotten += sum(answers)
-            pending = [s for s, count in zip(pending, answers, strict=True) if count == _PAGE]
+            pending = [s for s, count in zip(pending, answers, strict=True) if count == self._page]
         return forgotten
 
     async def counts(self, now: float) -> Counts:
@@ -138,7 +145,7 @@ class ValkeyPeople:
         )
         return [UserKey(user) for user, _ in islice(newest, limit)]
 
-    def _sweep(self, shard: Shard, now: float, wall: float) -> Call:
+    def _sweep(self, shard: Shard, now: float) -> Call:
         return Call(
             "sweep",
             shard.keys,
@@ -146,8 +153,7 @@ class ValkeyPeople:
                 repr(now),
                 repr(now - self._rules.idle.phase1),
                 repr(now - self._rules.session_end),
-                _PAGE,
-                repr(wall),
+                self._page,
                 secrets.token_hex(8),
                 shard.layout,
                 self._kept_ms,
@@ -155,10 +161,10 @@ class ValkeyPeople:
         )
 
 
-def _packed_pages(touches: Sequence[Interaction]) -> list[bytes]:
+def _packed_pages(touches: Sequence[Interaction], size: int) -> list[bytes]:
     return [
-        b"".join(_TOUCH.pack(t.user, t.at, t.wall) for t in touches[start : start + _PAGE])
-        for start in range(0, len(touches), _PAGE)
+        b"".join(_TOUCH.pack(t.user, t.at, t.wall) for t in touches[start : start + size])
+        for start in range(0, len(touches), size)
     ]
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
 from eros_activity.domain.gaps import Source
-from eros_activity.ports import SourceRecord
+from eros_activity.ports import Abandoned
 from eros_activity.shards import SOURCES
 from eros_activity.valkey_functions import Call, Functions, away_as_store_away
 
@@ -21,13 +21,12 @@ class ValkeySources:
         self._functions = functions
         self._redis = functions.redis
 
-    @away_as_store_away
-    async def save(self, records: Sequence[SourceRecord]) -> None:
-        if records:
-            await self._redis.hset(
-                SOURCES,
-                mapping={str(r.source): _RECORD.pack(r.settled, r.read_wall) for r in records},
-            )
+    async def save(self, settled: Mapping[Source, int]) -> None:
+        if settled:
+            arguments = [
+                part for source, number in settled.items() for part in (str(source), number)
+            ]
+            await self._functions.call([Call("save_sources", (SOURCES,), arguments)])
 
     @away_as_store_away
     async def find(self, sources: Sequence[Source]) -> dict[Source, int]:
@@ -41,15 +40,15 @@ class ValkeySources:
             if value is not None
         }
 
-    async def take_abandoned(self, before_wall: float) -> list[SourceRecord]:
-        call = Call("take_abandoned", (SOURCES,), (repr(before_wall),))
+    async def take_abandoned(self, seconds: float) -> list[Abandoned]:
+        call = Call("take_abandoned", (SOURCES,), (seconds,))
         [taken] = await self._functions.call([call])
         return [
-            SourceRecord(_source(field), *_RECORD.unpack(value))
-            for field, value in zip(taken[::2], taken[1::2], strict=True)
+            Abandoned(_source(name), settled, float(ago))
+            for name, settled, ago in zip(taken[::3], taken[1::3], taken[2::3], strict=True)
         ]
 
 
-def _source(field: bytes) -> Source:
-    boot, _, worker = field.decode().rpartition("/")
+def _source(name: bytes) -> Source:
+    boot, _, worker = name.decode().rpartition("/")
     return Source(boot, worker)

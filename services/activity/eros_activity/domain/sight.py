@@ -28,7 +28,7 @@ def pause_after(gap: float, now: float, interval: float, reason: str) -> Pause:
 
 @dataclass(frozen=True, slots=True)
 class Blind:
-    """One part has not worked since (wall seconds) and why."""
+    """One part has not worked since (seconds of any clock), and why."""
 
     part: str
     since: float

@@ -6,15 +6,24 @@ local function pause(keys, args)
   return 1
 end
 
--- KEYS: the register of sources (hash: source -> settled number, read wall). ARGV: wall.
--- Removes those that nobody read since, and returns them: source, record, source, record …
+-- KEYS: the register of sources (hash: source -> settled number, when it was read last).
+-- ARGV: source, settled number, source, settled number …: all read just now.
+local function save_sources(keys, args)
+  local now = server_seconds()
+  for i = 1, #args, 2 do
+    redis.call('HSET', keys[1], args[i], struct.pack('<I8d', tonumber(args[i + 1]), now))
+  end
+end
+
+-- KEYS: the same. ARGV: seconds. Removes those that nobody read for so long, and returns them:
+-- source, settled number, seconds, source …
 local function take_abandoned(keys, args)
-  local all, taken = redis.call('HGETALL', keys[1]), {}
+  local all, taken, now = redis.call('HGETALL', keys[1]), {}, server_seconds()
   for i = 1, #all, 2 do
-    local _, read_wall = struct.unpack('<I8d', all[i + 1])
-    if read_wall < tonumber(args[1]) then
+    local settled, read = struct.unpack('<I8d', all[i + 1])
+    if now - read >= tonumber(args[1]) then
       redis.call('HDEL', keys[1], all[i])
-      taken[#taken + 1], taken[#taken + 2] = all[i], all[i + 1]
+      taken[#taken + 1], taken[#taken + 2], taken[#taken + 3] = all[i], settled, text(now - read)
     end
   end
   return taken

@@ -7,12 +7,19 @@
 -- Ids are 16 bytes. Instants are night seconds but where a name says wall. Many records travel as
 -- one string of fixed size parts, little-endian: parsing that costs nobody anything.
 
-local LAST_ID = string.rep('\255', 16)
+-- Libraries like `string` are not there yet while this text is loaded.
+local LAST_ID = '\255\255\255\255\255\255\255\255\255\255\255\255\255\255\255\255'
 -- An entry of the log holds so many people at most, and a shard's log so many entries.
 local PEOPLE_PER_ENTRY, ENTRIES = 256, 10000
 
 local function text(number)
   return string.format('%.17g', number)
+end
+
+-- This server's wall clock: one for all replicas.
+local function server_seconds()
+  local time = redis.call('TIME')
+  return time[1] + time[2] / 1000000
 end
 
 -- Not a < b: that compares by the server's locale.

@@ -33,21 +33,21 @@ end
 local function trim(events, kept)
   local last = redis.call('XREVRANGE', events, '+', '-', 'COUNT', 1)[1]
   if not last then return end
-  local time = redis.call('TIME')
-  local horizon = time[1] * 1000 + math.floor(time[2] / 1000) - kept
+  local horizon = math.floor(server_seconds() * 1000) - kept
   local last_ms = tonumber(string.match(last[1], '^%d+'))
   redis.call('XTRIM', events, 'MINID', '~', last_ms < horizon and last[1] or text(horizon))
 end
 
--- ARGV: now, sleep horizon, session horizon, page, wall, epoch to begin, layout, milliseconds kept.
--- Returns continuity, epoch, since, wall of the sweep before, how many fell asleep, 1 if more do.
+-- ARGV: now, sleep horizon, session horizon, page, epoch to begin, layout, milliseconds kept.
+-- Returns continuity, epoch, since, seconds since the sweep before (-1 if there was none), how many
+-- fell asleep, 1 if more do.
 local function sweep(keys, args)
   local people, sessions, events, state = unpack(keys)
   local now, sleep_horizon, session_horizon = tonumber(args[1]), tonumber(args[2]), tonumber(args[3])
-  local page, wall, epoch, layout = tonumber(args[4]), args[5], args[6], args[7]
-  local before = redis.call('HMGET', state, 'layout', 'swept_wall')
+  local page, epoch, layout = tonumber(args[4]), args[5], args[6]
+  local before = redis.call('HMGET', state, 'layout', 'swept')
   if before[1] and before[1] ~= layout then
-    return redis.error_reply('LAYOUT this is shard ' .. before[1])
+    return redis.error_reply('LAYOUT this is shard ' .. before[1] .. ', not ' .. layout)
   end
   local continuity, rewinding =
     begin(keys, now, sleep_horizon, session_horizon, page, epoch, layout)
@@ -62,11 +62,12 @@ local function sweep(keys, args)
       asleep[#asleep + 1] = struct.pack('<c16d', crossed[i], tonumber(crossed[i + 1]))
     end
     append(events, 'asleep', asleep)
-    trim(events, tonumber(args[8]))
+    trim(events, tonumber(args[7]))
   end
-  redis.call('HSET', state, 'swept_wall', wall)
+  local swept = server_seconds()
+  redis.call('HSET', state, 'swept', text(swept))
   local kept = redis.call('HMGET', state, 'epoch', 'since')
-  return { continuity, kept[1], kept[2], before[2] or '0', #asleep,
+  return { continuity, kept[1], kept[2], before[2] and text(swept - before[2]) or '-1', #asleep,
     (more or more_sessions) and 1 or 0 }
 end
 

@@ -1,0 +1,29 @@
+"""Who reads which access log: every store behaves like this."""
+
+from __future__ import annotations
+
+import asyncio
+
+from eros_activity.domain.gaps import Source
+from tests.ports.activity.stores import Stores
+
+ONE, TWO = Source("boot/with/slashes", "w1"), Source("boot", "w2")
+
+
+async def test_what_was_read_is_kept(stores: Stores) -> None:
+    assert await stores.sources.find([ONE]) == {}
+    assert await stores.sources.find([]) == {}
+    await stores.sources.save({})
+    await stores.sources.save({ONE: 5, TWO: 2**40})
+    await stores.sources.save({ONE: 6})
+    assert await stores.sources.find([ONE, TWO, Source("x", "y")]) == {ONE: 6, TWO: 2**40}
+
+
+async def test_an_abandoned_source_is_taken_once(stores: Stores) -> None:
+    await stores.sources.save({ONE: 5})
+    assert await stores.sources.take_abandoned(60.0) == []
+    taken = await asyncio.gather(*(stores.sources.take_abandoned(0.0) for _ in range(5)))
+    [abandoned] = [one for some in taken for one in some]
+    assert (abandoned.source, abandoned.settled) == (ONE, 5)
+    assert 0 <= abandoned.seconds < 60
+    assert await stores.sources.find([ONE]) == {}
