@@ -36,9 +36,10 @@ AWAY: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
 )
-"""What a statement raises when the database is not there, stops or takes too long: no fault of the
-statement."""
+"""What a statement raises when the database is not there, stops, takes too long, or lets another
+transaction go first: no fault of the statement, so trying again is right."""
 
 
 class DatabaseUnreachable(Exception):

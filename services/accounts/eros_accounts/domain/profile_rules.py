@@ -6,7 +6,6 @@ a contract cannot say. Faults carry the REST name of their field.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +33,7 @@ MOST_INTERESTS: Final = 50
 LONGEST_INTEREST: Final = 60
 
 _HOST: Final = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?")
-_NO_URL: Final = "must be an http or https URL with a host"
+_NO_URL: Final = "must be an http or https URL with a host name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,21 +88,13 @@ def photo_fault(url: str) -> str | None:
         host, _ = parts.hostname, parts.port
     except ValueError:
         return _NO_URL
-    if parts.scheme not in ("http", "https") or not host or not _is_host(host):
+    if parts.scheme not in ("http", "https") or "[" in parts.netloc:
+        return _NO_URL
+    if host is None or _HOST.fullmatch(host) is None:
         return _NO_URL
     if parts.username is not None:
         return "must not contain a user name"
     return None
-
-
-def _is_host(host: str) -> bool:
-    if ":" not in host:
-        return _HOST.fullmatch(host) is not None
-    try:
-        ipaddress.IPv6Address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _bio(text: str, faults: Faults, at: str) -> str:
