@@ -1,0 +1,20 @@
+"""Settings of a worker; every fault is refused at start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, PositiveFloat
+
+from eros_common.config import DatabaseSettings, NightSettings, ServiceSettings
+
+
+class WorkerSettings(ServiceSettings, DatabaseSettings, NightSettings):
+    """Read from the environment; see libs/common for the common ones."""
+
+    worker_data_dir: Path
+    """This host's market files; shared by its workers."""
+    stream_silence_seconds: PositiveFloat = 2.0
+    """So long without a word from the scheduler, and the worker halts itself."""
+    database_pool_size: int = Field(4, ge=2, le=200)
+    """A halt must never wait for a batch's connection, so there are at least two."""
