@@ -119,6 +119,8 @@ def open_program(
         mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
     header = {
         "model": encode(model).decode(),
+        "model_version": 1,
+        "market_version": "m1",
         "year": YEAR,
         "wanted": wanted,
         "sample": sample,
@@ -149,7 +151,7 @@ def match_all(
     for row in range(len(rows)):
         program.load(row, None)
     results = finish(program, range(len(rows)))
-    return [payload.unpack_suggestions(results[row]) for row in range(len(rows))]
+    return [payload.unpack_found(results[row]).suggestions for row in range(len(rows))]
 
 
 def true_score(a: Record, b: Record) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -290,7 +291,7 @@ def test_people_with_broken_vectors_are_not_in_the_market() -> None:
 def test_positions_are_found_whatever_bytes_an_id_ends_with() -> None:
     person: Record = a_crowd(1)[0]
     ids = [bytes(16), bytes(15) + b"\1", b"\1" + bytes(15), b"\1\2" + bytes(14), b"\xff" * 16]
-    people = [replace(person, user_id=UserId(type(person.user_id)(bytes=i))) for i in ids]
+    people = [replace(person, user_id=UserId(UUID(bytes=i))) for i in ids]
     market = a_market(people)
 
     for wanted in ids:

@@ -48,6 +48,8 @@ class MatchList:
     suggestions: tuple[Suggestion, ...]
     model_version: int
     market_version: str
+    created_at: datetime
+    """Wall clock; also tells two lists of one date apart."""
 
 
 def match_id(user_id: UserId, other_id: UserId, list_date: date) -> UUID:

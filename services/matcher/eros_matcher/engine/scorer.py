@@ -61,8 +61,8 @@ class Scorer:
         if len(at):
             self._keep(rows, tile, at)
 
-    def pairs(self, row: int, positions: Positions) -> tuple[Positions, Keys]:
-        """Those of `positions` that pass the filters, and their keys, in the given order."""
+    def pairs(self, row: int, positions: Positions) -> Keys:
+        """The keys of those of `positions` that pass the filters, in the given order."""
         seekers, market = self._seekers, self._market
         born = market.born[positions]
         passing = (
@@ -78,7 +78,7 @@ class Scorer:
         positions, rows = positions[near], rows[near]
         a = (seekers.taste[rows] * market.trait[positions]).sum(axis=1)
         b = (seekers.trait[rows] * market.taste[positions]).sum(axis=1)
-        return positions, keys_of(self._score(rows, a, b), positions)
+        return keys_of(self._score(rows, a, b), positions)
 
     def _multiply(self, rows: Positions, tile: int) -> None:
         count = len(rows)

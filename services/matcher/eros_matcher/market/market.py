@@ -98,8 +98,9 @@ class Market:
         known = self.ids.reshape(-1).view("S16")
         # S16 compares without trailing zero bytes, which is the same order and equality here.
         at = np.searchsorted(known, wanted, sorter=self.by_id)
-        found: npt.NDArray[np.int32] = self.by_id.take(np.minimum(at, self.people - 1))
-        return found[known[found] == wanted]
+        nearest = self.by_id.take(np.minimum(at, self.people - 1))
+        found: npt.NDArray[np.int32] = nearest[known[nearest] == wanted]
+        return found
 
 
 def group_of(filters: Filters) -> int:

@@ -11,8 +11,7 @@ from eros.accounts.v1 import profile_pb2
 from eros_matcher.compute.program import BatchInput, Progress, RowError
 from eros_matcher.features.analysis import analyze
 from eros_matcher.features.model import parse
-from eros_matcher.features.record import pack
-from eros_matcher.programs.payload import Payload
+from eros_matcher.programs.payload import Payload, pack_analyzed
 
 FACTORY: Final = "eros_matcher.programs.analyze:open_analyze"
 RESULT_BYTES: Final = 32 * 1024
@@ -22,11 +21,15 @@ _ROWS_A_UNIT: Final = 4
 
 
 class AnalyzeProgram:
-    """See `eros_matcher.compute.program.Program`. A row is done in one go: it has no state."""
+    """See `eros_matcher.compute.program.Program`. A row is done in one go: it has no state.
+
+    The header has model (its body), model_version and year; a row has its profile.
+    """
 
     def __init__(self, batch: BatchInput) -> None:
         self._payload = Payload(batch.payload, batch.rows)
         self._model = parse(self._payload.header["model"].encode())
+        self._model_version: int = self._payload.header["model_version"]
         self._year: int = self._payload.header["year"]
         self._results: dict[int, bytes] = {}
 
@@ -39,7 +42,8 @@ class AnalyzeProgram:
             (data,) = self._payload.row(row)
             try:
                 profile = profile_pb2.MatchingProfile.FromString(bytes(data))
-                self._results[row] = pack(analyze(profile, self._model, self._year))
+                record = analyze(profile, self._model, self._year)
+                self._results[row] = pack_analyzed(self._model_version, record)
             except (DecodeError, ValueError) as error:
                 raise RowError(row, f"unreadable profile: {error}") from error
         return Progress(-(-len(now) // _ROWS_A_UNIT), now)

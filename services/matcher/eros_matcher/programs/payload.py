@@ -8,11 +8,15 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 from eros_common.ids import UserId
 from eros_matcher.domain.lists import Suggestion
+from eros_matcher.features.record import Record
+from eros_matcher.features.record import pack as pack_record
+from eros_matcher.features.record import unpack as unpack_record
 
 _HEAD: Final = struct.Struct("<II")
 _COUNT: Final = struct.Struct("<I")
@@ -64,15 +68,40 @@ class Payload:
         self._data = memoryview(b"")
 
 
-def pack_suggestions(suggestions: Sequence[Suggestion]) -> bytes:
-    """The result of a row."""
-    found = [[s.other_id.hex, s.score, s.distance_km, s.reasons] for s in suggestions]
-    return json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()
+def pack_analyzed(model_version: int, record: Record) -> bytes:
+    """The result of one row of an analysis as bytes; `unpack_analyzed` is the way back."""
+    return _COUNT.pack(model_version) + pack_record(record)
 
 
-def unpack_suggestions(data: bytes) -> tuple[Suggestion, ...]:
-    """The way back."""
-    return tuple(
-        Suggestion(UserId(UUID(user)), score, distance, tuple(reasons))
-        for user, score, distance, reasons in json.loads(data)
+def unpack_analyzed(data: bytes) -> tuple[int, Record]:
+    """The version of the model whose vector it is, and the record."""
+    (model_version,) = _COUNT.unpack_from(data)
+    return model_version, unpack_record(memoryview(data)[_COUNT.size :])
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The result of one row of a match or a score."""
+
+    model_version: int
+    market_version: str
+    suggestions: tuple[Suggestion, ...]
+
+
+def pack_found(found: Found) -> bytes:
+    """The result as bytes; `unpack_found` is the way back."""
+    people = [[s.other_id.hex, s.score, s.distance_km, s.reasons] for s in found.suggestions]
+    whole = [found.model_version, found.market_version, people]
+    return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def unpack_found(data: bytes) -> Found:
+    model_version, market_version, people = json.loads(data)
+    return Found(
+        model_version,
+        market_version,
+        tuple(
+            Suggestion(UserId(UUID(user)), score, distance, tuple(reasons))
+            for user, score, distance, reasons in people
+        ),
     )

@@ -1,0 +1,111 @@
+"""The market files of a host: which one is current, and how one takes another's place."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from eros_matcher.market import columns
+
+_KEPT: Final = 2
+"""Files that stay: a batch may just be opening the one before."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarketStamp:
+    """What a market file holds.
+
+    `version` is a digest of the content, so that it is the same on all hosts; `snapshot` is the
+    database's, so that later changes can be told; `seconds` is how long it took to build and
+    `built_at` when (wall, seconds since 1970).
+    """
+
+    file: str
+    version: str
+    model_version: int
+    year: int
+    snapshot: str
+    people: int
+    built_at: float
+    seconds: float
+
+
+class MarketFiles:
+    """One directory; written by one builder at a time, under `locked`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._pointer = directory / "market.json"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Waits for other builders of this host."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        with (self._directory / "market.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def current(self, model_version: int, year: int) -> MarketStamp | None:
+        """The newest file, if it is of this model and year."""
+        try:
+            stamp = MarketStamp(**json.loads(self._pointer.read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None
+        wanted = (stamp.model_version, stamp.year) == (model_version, year)
+        return stamp if wanted and self.path_of(stamp).exists() else None
+
+    def path_of(self, stamp: MarketStamp) -> Path:
+        return self._directory / stamp.file
+
+    def publish(
+        self,
+        arrays: Mapping[str, columns.Array],
+        *,
+        model_version: int,
+        year: int,
+        snapshot: str,
+        started: float,
+    ) -> MarketStamp:
+        """Write a file, make it current and remove what is older than the one before."""
+        version = columns.digest(arrays)
+        stamp = MarketStamp(
+            file=f"market.{model_version}.{version}",
+            version=version,
+            model_version=model_version,
+            year=year,
+            snapshot=snapshot,
+            people=len(arrays["ids"]),
+            built_at=time.time(),
+            seconds=time.time() - started,
+        )
+        if not self.path_of(stamp).exists():
+            temporary = self._directory / f".{stamp.file}.{os.getpid()}"
+            columns.write(temporary, arrays, {"model_version": model_version, "year": year})
+            temporary.rename(self.path_of(stamp))
+        pointer = self._pointer.with_suffix(".new")
+        pointer.write_text(json.dumps(asdict(stamp)))
+        pointer.rename(self._pointer)
+        self._remove_old(self.path_of(stamp))
+        return stamp
+
+    def _remove_old(self, newest: Path) -> None:
+        os.utime(newest)
+        found = sorted(self._directory.glob("market.[0-9]*.*"), key=_modified, reverse=True)
+        half_written = self._directory.glob(".market.*")
+        for path in [*found[_KEPT:], *half_written]:
+            with suppress(OSError):
+                path.unlink()
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
