@@ -1,0 +1,120 @@
+"""The matcher's API: the only place that wires it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import asyncpg
+import grpc
+from threadpoolctl import threadpool_limits
+
+from eros.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
+from eros.activity.v1.activity_pb2 import ListRecentlyActiveRequest
+from eros.activity.v1.activity_pb2_grpc import ActivityServiceStub
+from eros.matcher.v1.matcher_pb2_grpc import add_MatcherServiceServicer_to_server
+from eros_common import logging, postgres
+from eros_common.errors import from_rpc_error
+from eros_common.ids import UserId, user_ids_from_bytes
+from eros_common.lifecycle import App, main
+from eros_common.redis import open_redis
+from eros_matcher import store_cache
+from eros_matcher.accounts import AccountsProfiles
+from eros_matcher.config import MatcherSettings
+from eros_matcher.preview import Previews
+from eros_matcher.reading import Reading
+from eros_matcher.servicer import MatcherServicer
+from eros_matcher.store_actions import PostgresActions
+from eros_matcher.store_cache import ValkeyLists
+from eros_matcher.store_features import PostgresFeatures
+from eros_matcher.store_jobs import mark_match_due
+from eros_matcher.store_lists import PostgresLists
+from eros_matcher.store_models import PostgresModels
+
+log = logging.get("matcher")
+
+DATABASE_AWAY: Final = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)
+"""Ends no background task: it is tried again."""
+
+
+async def compose(app: App[MatcherSettings]) -> None:
+    settings, clock = app.settings, app.clock
+    # One request, one small product: threads would only get in each other's way.
+    threadpool_limits(limits=1)
+    pool = await app.enter(
+        postgres.open_pool(
+            settings.database_url,
+            app="matcher",
+            role="eros_matcher",
+            size=settings.database_pool_size,
+        )
+    )
+    cache = ValkeyLists(
+        await app.enter(
+            open_redis(
+                settings.cache_redis_url,
+                app="matcher",
+                timeout_seconds=store_cache.TIMEOUT_SECONDS,
+                retries=0,
+            )
+        )
+    )
+    accounts = AccountsServiceStub(app.channel(settings.accounts_address, "accounts"))
+    activity = ActivityServiceStub(app.channel(settings.activity_address, "activity"))
+
+    async def recent(limit: int) -> Sequence[UserId]:
+        try:
+            response = await activity.ListRecentlyActive(ListRecentlyActiveRequest(limit=limit))
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+        return user_ids_from_bytes(response.user_ids)
+
+    lists = PostgresLists(pool)
+    models = PostgresModels(pool)
+    actions = PostgresActions(pool, cache)
+    previews = Previews(
+        features=PostgresFeatures(pool),
+        lists=lists,
+        models=models,
+        recent=recent,
+        queue=lambda user, zone: mark_match_due(pool, user, zone, clock.night()),
+        clock=clock,
+    )
+    reading = Reading(
+        lists=lists,
+        cache=cache,
+        profiles=AccountsProfiles(accounts),
+        previews=previews,
+        clock=clock,
+        window=settings.window,
+        default_zone=settings.default_time_zone,
+    )
+
+    async def refresh_previews() -> None:
+        while True:
+            await clock.sleep(settings.preview_refresh_seconds)
+            try:
+                await previews.refresh()
+            except DATABASE_AWAY as error:
+                log.warning("previews_stay", error=repr(error))
+
+    async def drop_late() -> None:
+        while True:
+            await clock.sleep(settings.cache_drop_seconds)
+            try:
+                await actions.drop_late()
+            except DATABASE_AWAY as error:
+                log.warning("cache_drops_wait", error=repr(error))
+
+    async def warm() -> None:
+        await models.ensure_first(clock.wall())
+        await previews.refresh()
+
+    app.on_warm(warm)
+    app.background("matcher.previews", refresh_previews)
+    app.background("matcher.cache_drops", drop_late)
+    app.serve(add_MatcherServiceServicer_to_server, MatcherServicer(reading, actions, clock))
+
+
+if __name__ == "__main__":
+    main("matcher", MatcherSettings, compose)

@@ -1,0 +1,23 @@
+"""Settings of the matcher's API; every fault is refused at start."""
+
+from __future__ import annotations
+
+from pydantic import PositiveFloat
+
+from eros_common.config import (
+    Address,
+    DatabaseSettings,
+    NightSettings,
+    ServiceSettings,
+    WindowSettings,
+)
+
+
+class MatcherSettings(ServiceSettings, DatabaseSettings, NightSettings, WindowSettings):
+    """Read from the environment; see libs/common for the common ones."""
+
+    listen: Address | None = "127.0.0.1:50054"
+    preview_refresh_seconds: PositiveFloat = 60.0
+    """How often (wall) the preview looks again who is active."""
+    cache_drop_seconds: PositiveFloat = 5.0
+    """How often (wall) lists that a dead cache could not forget are tried again."""

@@ -1,0 +1,84 @@
+"""Copies people's current lists to the cache, never an older one than what is stored."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, Protocol
+
+from eros_common.ids import UserId
+from eros_matcher.answers import cached_beyond, cached_daily
+from eros_matcher.domain.cards import Card, presentable
+from eros_matcher.domain.lists import MatchList, Source
+from eros_matcher.ports import CurrentLists, ListCache, ListKind, LockedLists
+
+Answers = dict[tuple[ListKind, UserId], bytes]
+
+_ENCODED: Final = {ListKind.DAILY: cached_daily, ListKind.BEYOND: cached_beyond}
+
+
+class LockableLists(Protocol):
+    """Stored lists that can be held still."""
+
+    def locked(self, users: Iterable[UserId]) -> AbstractAsyncContextManager[LockedLists]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CacheFiller:
+    """Puts lists into the cache with the names and photos given."""
+
+    lists: LockableLists
+    cache: ListCache
+
+    async def fill(
+        self,
+        known: Mapping[UserId, CurrentLists],
+        cards: Mapping[UserId, Card],
+        since: date,
+        year: int,
+    ) -> Answers:
+        """Answers from the lists that are known to be stored, with nobody who is gone by now.
+
+        They are cached too, but not a list that was replaced meanwhile, nor a preview: the
+        night's list is to be seen as soon as it is there.
+        """
+        users = [user for user in known if user in cards]
+        async with self.lists.locked(users) as locked:
+            stored = await locked.current(users, since)
+            gone = await locked.gone(_pairs(known.values()))
+            answers: Answers = {}
+            kept: list[tuple[ListKind, UserId, bytes]] = []
+            for user in users:
+                for kind in ListKind:
+                    mine = known[user].of(kind)
+                    if mine is None:
+                        continue
+                    shown = list(presentable(mine, cards[user], cards, gone, year))
+                    answer = _ENCODED[kind](user, mine.list_date, shown, year)
+                    answers[kind, user] = answer
+                    if shown and _may_be_kept(mine, stored[user].of(kind)):
+                        kept.append((kind, user, answer))
+                # Sixty people in all: leave the loop to others now and then.
+                await asyncio.sleep(0)
+            if kept:
+                await self.cache.put(kept)
+        return answers
+
+
+def _may_be_kept(mine: MatchList, stored: MatchList | None) -> bool:
+    if mine.source is Source.PREVIEW or stored is None:
+        return False
+    return (mine.list_date, mine.created_at) == (stored.list_date, stored.created_at)
+
+
+def _pairs(lists: Iterable[CurrentLists]) -> Sequence[tuple[UserId, UserId]]:
+    return [
+        (matches.user_id, suggestion.other_id)
+        for both in lists
+        for kind in ListKind
+        if (matches := both.of(kind)) is not None
+        for suggestion in matches.suggestions
+    ]

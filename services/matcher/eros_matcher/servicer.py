@@ -1,0 +1,60 @@
+"""The matcher's API: from proto to the matcher and back, nothing else."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Final
+from uuid import UUID
+
+from eros.matcher.v1 import matcher_pb2 as pb
+from eros.matcher.v1 import matcher_pb2_grpc
+from eros_common.auth import current_user
+from eros_common.clocks import Clock
+from eros_common.errors import FieldFault, InvalidArgument
+from eros_matcher.domain.actions import Action
+from eros_matcher.reading import Reading
+from eros_matcher.store_actions import PostgresActions
+
+DEFAULT_LIMIT: Final = 10
+
+
+class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
+    """See protos/eros/matcher/v1/matcher.proto."""
+
+    def __init__(self, reading: Reading, actions: PostgresActions, clock: Clock) -> None:
+        self._reading = reading
+        self._actions = actions
+        self._clock = clock
+
+    async def GetDailyMatches(
+        self, request: pb.GetDailyMatchesRequest, context: Any
+    ) -> pb.GetDailyMatchesResponse:
+        return await self._reading.daily(current_user().user_id)
+
+    async def GetDailyMatchesByDate(
+        self, request: pb.GetDailyMatchesByDateRequest, context: Any
+    ) -> pb.GetDailyMatchesByDateResponse:
+        try:
+            day = date.fromisoformat(request.date)
+        except ValueError:
+            raise InvalidArgument(
+                "there is no such date", FieldFault("date", "is no date of the calendar")
+            ) from None
+        return await self._reading.on(current_user().user_id, day)
+
+    async def ListRecommendations(
+        self, request: pb.ListRecommendationsRequest, context: Any
+    ) -> pb.ListRecommendationsResponse:
+        limit = request.limit if request.HasField("limit") else DEFAULT_LIMIT
+        return await self._reading.beyond(current_user().user_id, limit)
+
+    async def ActOnMatch(
+        self, request: pb.ActOnMatchRequest, context: Any
+    ) -> pb.ActOnMatchResponse:
+        outcome = await self._actions.act(
+            current_user().user_id,
+            UUID(request.match_id),
+            Action.named(request.action),
+            self._clock.wall(),
+        )
+        return pb.ActOnMatchResponse(success=True, message=outcome.message())

@@ -1,0 +1,144 @@
+"""Actions and decisions in PostgreSQL, and the cached lists they touch."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import asyncpg
+
+from eros_common.errors import NotFound
+from eros_common.ids import UserId
+from eros_matcher.domain.actions import Action, Outcome
+from eros_matcher.domain.lists import match_id as id_of
+from eros_matcher.ports import ListCache
+from eros_matcher.store_locks import lock_alone
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+_DECIDED = "SELECT action FROM matcher.decisions WHERE user_id = $1 AND other_id = $2"
+_REPORTED = 1
+
+
+class PostgresActions:
+    """In the role `eros_matcher`."""
+
+    def __init__(self, pool: asyncpg.Pool, cache: ListCache) -> None:
+        self._pool = pool
+        self._cache = cache
+
+    async def act(self, user: UserId, match_id: UUID, action: Action, at: datetime) -> Outcome:
+        """Raises NotFound for a match that is not the person's, or that is hidden."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            other = await _other_of(connection, user, match_id)
+            if other is None:
+                raise NotFound("you have no such match")
+            # Both, so that of two likes at the same moment the second sees the first.
+            await lock_alone(connection, [user, other])
+            before = await connection.fetchval(_DECIDED, user, other)
+            hidden = await connection.fetchval(
+                "SELECT true FROM matcher.hidden WHERE user_id = $1 AND other_id = $2", user, other
+            )
+            if hidden and not (action is Action.REPORT and before == Action.REPORT):
+                raise NotFound("you have no such match")
+            if await _is_news(connection, user, other, action, before):
+                await _note(connection, user, other, match_id, action, at)
+                if action.decides:
+                    await self._decide(connection, user, other, action, at)
+            theirs = await connection.fetchval(_DECIDED, other, user)
+        return Outcome(action, mutual=action is Action.LIKE and theirs == Action.LIKE)
+
+    async def _decide(
+        self,
+        connection: PoolConnectionProxy,
+        user: UserId,
+        other: UserId,
+        action: Action,
+        at: datetime,
+    ) -> None:
+        await connection.execute(
+            """
+            INSERT INTO matcher.decisions (user_id, other_id, action, decided_at)
+            VALUES ($1, $2, $3, $4)
+            ON CONFLICT (user_id, other_id) DO UPDATE
+                SET action = excluded.action, decided_at = excluded.decided_at
+            """,
+            *(user, other, action, at),
+        )
+        touched = [user]
+        if action is Action.REPORT:
+            touched.append(other)
+            await connection.executemany(
+                """
+                INSERT INTO matcher.hidden (user_id, other_id, reason, at)
+                VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING
+                """,
+                [(user, other, _REPORTED, at), (other, user, _REPORTED, at)],
+            )
+        # Before the commit: nobody can copy the old lists back while the lock is held.
+        if not await self._cache.drop(touched):
+            await connection.executemany(
+                "INSERT INTO matcher.cache_drops (user_id) VALUES ($1) ON CONFLICT DO NOTHING",
+                [(one,) for one in touched],
+            )
+
+    async def drop_late(self) -> int:
+        """Delete the cached lists that could not be deleted in time; how many people's."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            rows = await connection.fetch(
+                "SELECT user_id FROM matcher.cache_drops LIMIT 1000 FOR UPDATE SKIP LOCKED"
+            )
+            users = [row["user_id"] for row in rows]
+            if not users or not await self._cache.drop(users):
+                return 0
+            await connection.execute(
+                "DELETE FROM matcher.cache_drops WHERE user_id = ANY ($1)", users
+            )
+        return len(users)
+
+
+async def _other_of(connection: PoolConnectionProxy, user: UserId, match_id: UUID) -> UserId | None:
+    other: UserId | None = await connection.fetchval(
+        "SELECT other_id FROM matcher.matches WHERE user_id = $1 AND match_id = $2", user, match_id
+    )
+    if other is not None:
+        return other
+    rows = await connection.fetch(
+        "SELECT list_date, others FROM matcher.recommendations WHERE user_id = $1", user
+    )
+    candidates = ((other, row["list_date"]) for row in rows for other in row["others"])
+    return next((o for o, day in candidates if id_of(user, o, day) == match_id), None)
+
+
+async def _is_news(
+    connection: PoolConnectionProxy, user: UserId, other: UserId, action: Action, before: int | None
+) -> bool:
+    if action.decides:
+        return action != before
+    seen = await connection.fetchval(
+        """
+        SELECT true FROM matcher.actions
+        WHERE user_id = $1 AND other_id = $2 AND action = $3 LIMIT 1
+        """,
+        *(user, other, action),
+    )
+    return not seen
+
+
+async def _note(
+    connection: PoolConnectionProxy,
+    user: UserId,
+    other: UserId,
+    match_id: UUID,
+    action: Action,
+    at: datetime,
+) -> None:
+    await connection.execute(
+        """
+        INSERT INTO matcher.actions (user_id, other_id, match_id, action, at)
+        VALUES ($1, $2, $3, $4, $5)
+        """,
+        *(user, other, match_id, action, at),
+    )

@@ -1,0 +1,68 @@
+"""Models in PostgreSQL: one row each."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+
+import asyncpg
+
+from eros_common import logging
+from eros_matcher.features import model as models
+from eros_matcher.ports import StoredModel
+
+log = logging.get("matcher.models")
+
+
+class NoModelError(Exception):
+    """No published model can be read."""
+
+
+class PostgresModels:
+    """In the role `eros_matcher`."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._newest: StoredModel | None = None
+
+    async def ensure_first(self, at: datetime) -> None:
+        """Publish the model set by hand, unless it is there."""
+        body = models.encode(models.by_hand())
+        await self._pool.execute(
+            """
+            INSERT INTO matcher.models
+                (version, kind, body, sha256, seed, data_cutoff, created_at, published_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT (version) DO NOTHING
+            """,
+            *(models.FIRST_VERSION, models.KIND, body, hashlib.sha256(body).digest()),
+            # Learned from nothing.
+            *(models.SEED, datetime(1970, 1, 1, tzinfo=UTC), at),
+        )
+
+    async def current(self) -> StoredModel:
+        """The newest published model that can be read; raises NoModelError."""
+        versions = await self._pool.fetch(
+            """
+            SELECT version FROM matcher.models WHERE published_at IS NOT NULL
+            ORDER BY version DESC LIMIT 5
+            """
+        )
+        for (version,) in versions:
+            if self._newest is not None and self._newest.version == version:
+                return self._newest
+            try:
+                self._newest = await self._read(version)
+            except models.BrokenModelError as error:
+                log.error("refused", version=version, error=str(error))  # noqa: TRY400
+            else:
+                return self._newest
+        raise NoModelError("no published model can be read")
+
+    async def _read(self, version: int) -> StoredModel:
+        row = await self._pool.fetchrow(
+            "SELECT kind, body, sha256 FROM matcher.models WHERE version = $1", version
+        )
+        if row is None:
+            raise models.BrokenModelError("it is gone")
+        model = models.decode(row["kind"], row["body"], row["sha256"])
+        return StoredModel(version, model, row["body"].decode())

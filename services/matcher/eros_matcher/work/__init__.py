@@ -1,0 +1,53 @@
+"""What the worker's parent does for its batches: reads their input, keeps their results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+from pydantic import SecretStr
+from redis.asyncio import Redis
+
+from eros.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
+from eros_common.clocks import Clock
+from eros_matcher.accounts import AccountsProfiles, KeptCards
+from eros_matcher.filling import CacheFiller
+from eros_matcher.store_cache import ValkeyLists
+from eros_matcher.store_features import PostgresFeatures
+from eros_matcher.store_lists import PostgresLists
+from eros_matcher.store_models import PostgresModels
+from eros_matcher.work.markets import HostMarkets
+from eros_matcher.work.sink import MatcherSink
+from eros_matcher.work.source import MatcherSource
+
+__all__ = ["Work", "open_work"]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """For the worker: see `eros_matcher.worker.ports`."""
+
+    source: MatcherSource
+    sink: MatcherSink
+
+
+async def open_work(
+    *,
+    pool: asyncpg.Pool,
+    database_url: SecretStr,
+    accounts: AccountsServiceStub,
+    cache: Redis,
+    clock: Clock,
+    data_dir: Path,
+) -> Work:
+    """Wire it; `pool` is in the role eros_matcher, `data_dir` this host's for market files."""
+    models = PostgresModels(pool)
+    await models.ensure_first(clock.wall())
+    profiles = AccountsProfiles(accounts)
+    markets = HostMarkets(pool, database_url, data_dir)
+    source = MatcherSource(PostgresFeatures(pool), models, profiles, markets)
+    lists = PostgresLists(pool)
+    filler = CacheFiller(lists, ValkeyLists(cache))
+    cards = KeptCards(profiles.of, clock.monotonic)
+    return Work(source, MatcherSink(lists, cards, filler, clock))

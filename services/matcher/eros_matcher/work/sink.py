@@ -1,0 +1,142 @@
+"""Batches' results: features, daily lists, recommendations; and the cache filled with them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, assert_never
+
+import asyncpg
+
+from eros_common import logging
+from eros_common.clocks import Clock
+from eros_common.errors import ErosError
+from eros_common.ids import UserId
+from eros_matcher.domain.lists import DAILY, MatchList, Source
+from eros_matcher.features.record import Record
+from eros_matcher.filling import CacheFiller
+from eros_matcher.ports import Cards, CurrentLists
+from eros_matcher.programs.payload import Found, unpack_analyzed, unpack_found
+from eros_matcher.store_features import leave_market, save_records
+from eros_matcher.store_lists import PostgresLists, write_beyond, write_daily
+from eros_matcher.store_locks import lock_alone
+from eros_matcher.worker.jobs import JobKind, RowResult
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+log = logging.get("matcher.sink")
+
+_CURRENT: Final = timedelta(days=1)
+_AT_ONCE: Final = 8
+"""Results that are unpacked before the loop may look at a halt: two milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatcherSink:
+    """See `eros_matcher.worker.ports.ResultSink`."""
+
+    lists: PostgresLists
+    cards: Cards
+    filler: CacheFiller
+    clock: Clock
+
+    async def write(
+        self, connection: PoolConnectionProxy, kind: JobKind, rows: Sequence[RowResult]
+    ) -> None:
+        """Within the caller's transaction, which holds the jobs' fences."""
+        match kind:
+            case JobKind.ANALYZE:
+                await self._write_records(connection, rows)
+            case JobKind.SCORE:
+                made = await self._made(rows)
+                await lock_alone(connection, [row.lease.user_id for row, _ in made])
+                await write_beyond(connection, [self._list(Source.SCORE, *one) for one in made])
+            case JobKind.MATCH:
+                made = await self._made(rows)
+                await lock_alone(connection, [row.lease.user_id for row, _ in made])
+                await self._write_matches(connection, made)
+            case JobKind.PREPARE | JobKind.LEARN:
+                raise ValueError(f"nothing is kept of {kind.name}")
+            case _:
+                assert_never(kind)
+
+    async def committed(self, kind: JobKind, rows: Sequence[RowResult]) -> None:
+        """Fill the cache; what cannot be filled is read from the database in the morning."""
+        users = [row.lease.user_id for row in rows if row.result is not None]
+        if kind is JobKind.ANALYZE or not users:
+            return
+        try:
+            await self._fill(kind, users, rows)
+        except (ErosError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("cache_not_filled", people=len(users), error=repr(error))
+
+    async def _write_records(
+        self, connection: PoolConnectionProxy, rows: Sequence[RowResult]
+    ) -> None:
+        at = self.clock.wall()
+        by_version: dict[int, list[Record]] = {}
+        for row in rows:
+            if row.result is not None:
+                version, record = unpack_analyzed(row.result)
+                by_version.setdefault(version, []).append(record)
+        for version, records in by_version.items():
+            await save_records(connection, records, version, at)
+        gone = [row.lease.user_id for row in rows if row.result is None]
+        if gone:
+            log.info("accounts_gone", people=len(gone))
+            await leave_market(connection, gone, at)
+
+    async def _made(self, rows: Sequence[RowResult]) -> list[tuple[RowResult, Found]]:
+        made: list[tuple[RowResult, Found]] = []
+        for row in rows:
+            if row.result is not None:
+                made.append((row, unpack_found(row.result)))
+                if len(made) % _AT_ONCE == 0:
+                    await asyncio.sleep(0)
+        empty = [row.lease.user_id for row, found in made if not found.suggestions]
+        if empty:
+            log.info("nobody_fits", people=len(empty), first=str(empty[0]))
+        return made
+
+    async def _write_matches(
+        self, connection: PoolConnectionProxy, made: Sequence[tuple[RowResult, Found]]
+    ) -> None:
+        daily: list[MatchList] = []
+        beyond: list[MatchList] = []
+        for row, found in made:
+            whole = self._list(Source.MATCH, row, found)
+            daily.append(replace(whole, suggestions=found.suggestions[:DAILY]))
+            beyond.append(replace(whole, suggestions=found.suggestions[DAILY:]))
+        await write_daily(connection, daily)
+        await write_beyond(connection, beyond)
+
+    def _list(self, source: Source, row: RowResult, found: Found) -> MatchList:
+        return MatchList(
+            user_id=row.lease.user_id,
+            list_date=row.lease.list_date,
+            source=source,
+            suggestions=found.suggestions,
+            model_version=found.model_version,
+            market_version=found.market_version,
+            created_at=self.clock.wall(),
+        )
+
+    async def _fill(
+        self, kind: JobKind, users: Sequence[UserId], rows: Sequence[RowResult]
+    ) -> None:
+        since = min(row.lease.list_date for row in rows) - _CURRENT
+        known = await self.lists.current(users, since)
+        if kind is JobKind.SCORE:
+            known = {user: CurrentLists(beyond=lists.beyond) for user, lists in known.items()}
+        people = {
+            suggestion.other_id
+            for lists in known.values()
+            for matches in (lists.daily, lists.beyond)
+            if matches is not None
+            for suggestion in matches.suggestions
+        }
+        cards = await self.cards.of(people.union(users))
+        await self.filler.fill(known, cards, since, self.clock.night().year)

@@ -1,0 +1,166 @@
+"""Batches' input: profiles to analyze, or people to match and the market to match them with."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, assert_never
+
+from eros_common import logging
+from eros_common.ids import UserId
+from eros_matcher.accounts import AccountsProfiles
+from eros_matcher.compute.program import BatchSpec
+from eros_matcher.domain.lists import BEYOND, DAILY
+from eros_matcher.features.analysis import filters_of
+from eros_matcher.features.record import Record, pack
+from eros_matcher.ports import StoredModel
+from eros_matcher.programs import analyze, match
+from eros_matcher.programs.payload import pack as pack_payload
+from eros_matcher.store_features import PostgresFeatures
+from eros_matcher.store_models import PostgresModels
+from eros_matcher.work.markets import HostMarkets
+from eros_matcher.worker.jobs import JobKind, LeasedBatch, PreparedBatch
+
+log = logging.get("matcher.source")
+
+SAMPLE_TILES: Final = 8
+"""What `score` looks at: 4,096 people."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatcherSource:
+    """See `eros_matcher.worker.ports.BatchSource`."""
+
+    features: PostgresFeatures
+    models: PostgresModels
+    profiles: AccountsProfiles
+    markets: HostMarkets
+
+    async def prepare(self, batch: LeasedBatch) -> PreparedBatch:
+        """Raises ErosError, NoMarketError, NoModelError and what the database raises."""
+        model = await self.models.current()
+        match batch.kind:
+            case JobKind.ANALYZE:
+                return await self._analyze(batch, model)
+            case JobKind.SCORE:
+                return await self._match(batch, model, wanted=BEYOND, sample=SAMPLE_TILES)
+            case JobKind.MATCH:
+                return await self._match(batch, model, wanted=DAILY + BEYOND, sample=None)
+            case JobKind.PREPARE | JobKind.LEARN:
+                raise ValueError(f"no program for {batch.kind.name}")
+            case _:
+                assert_never(batch.kind)
+
+    async def _analyze(self, batch: LeasedBatch, model: StoredModel) -> PreparedBatch:
+        users = [lease.user_id for lease in batch.leases]
+        profiles = await self.profiles.of(users)
+        year = batch.night_now.year
+        parts = {user: (profiles[user].SerializeToString(),) for user in users if user in profiles}
+        return _prepared(
+            users,
+            parts,
+            header={"model": model.body, "model_version": model.version, "year": year},
+            factory=analyze.FACTORY,
+            files=(),
+            snapshot_bytes=analyze.SNAPSHOT_BYTES,
+            result_bytes=analyze.RESULT_BYTES,
+            model_version=str(model.version),
+            market_version="",
+        )
+
+    async def _match(
+        self, batch: LeasedBatch, model: StoredModel, *, wanted: int, sample: int | None
+    ) -> PreparedBatch:
+        users = [lease.user_id for lease in batch.leases]
+        year = batch.night_now.year
+        market = await self.markets.current(model.version, year)
+        people = await self._people(users, model)
+        dates = {lease.user_id: lease.list_date for lease in batch.leases}
+        seen = await self.features.seen({user: dates[user] for user in people})
+        parts = {
+            user: (*who, seen[user].excluded, seen[user].shown) for user, who in people.items()
+        }
+        return _prepared(
+            users,
+            parts,
+            header={
+                "model": model.body,
+                "model_version": model.version,
+                "market_version": market.version,
+                "year": year,
+                "wanted": wanted,
+                "sample": sample,
+            },
+            factory=match.FACTORY,
+            files=(market.path,),
+            snapshot_bytes=match.snapshot_bytes(wanted),
+            result_bytes=match.RESULT_BYTES,
+            model_version=str(model.version),
+            market_version=market.version,
+        )
+
+    async def _people(
+        self, users: Sequence[UserId], model: StoredModel
+    ) -> dict[UserId, tuple[bytes, bytes]]:
+        """Each one's record, or the profile where there is no good one; not who left the market."""
+        records = await self.features.records(users, model.version)
+        broken = [user for user, record in records.items() if not _is_finite(record)]
+        if broken:
+            log.warning("broken_vectors", people=len(broken), first=str(broken[0]))
+        good = {user: record for user, record in records.items() if user not in set(broken)}
+        unknown = [user for user in users if user not in good]
+        profiles = await self.profiles.of(unknown) if unknown else {}
+        people = {user: (pack(r), b"") for user, r in good.items() if r.filters is not None}
+        for user, profile in profiles.items():
+            if filters_of(profile) is not None:
+                people[user] = (b"", profile.SerializeToString())
+        return people
+
+
+def _is_finite(record: Record) -> bool:
+    # A sum is finite only if all of it is; there is no NumPy in the worker's parent.
+    return math.isfinite(sum(array("f", record.vector)))
+
+
+def _prepared(
+    users: Sequence[UserId],
+    parts: Mapping[UserId, tuple[bytes, ...]],
+    *,
+    header: dict[str, str | int | None],
+    factory: str,
+    files: tuple[Path, ...],
+    snapshot_bytes: int,
+    result_bytes: int,
+    model_version: str,
+    market_version: str,
+) -> PreparedBatch:
+    """The batch of those who have input; the others need no computing."""
+    computed = tuple(user for user in users if user in parts)
+    settled = tuple(user for user in users if user not in parts)
+    if not computed:
+        return PreparedBatch(None, (), settled)
+    year = str(header["year"]).encode()
+    spec = BatchSpec(
+        factory=factory,
+        payload=pack_payload(header, [parts[user] for user in computed]),
+        files=files,
+        row_versions=tuple(_version_of(parts[user], year) for user in computed),
+        snapshot_bytes=snapshot_bytes,
+        result_bytes=result_bytes,
+        model_version=model_version,
+        market_version=market_version,
+    )
+    return PreparedBatch(spec, computed, settled)
+
+
+def _version_of(parts: tuple[bytes, ...], year: bytes) -> str:
+    """The same for the same input of a row, in whatever batch."""
+    state = hashlib.blake2b(year, digest_size=12)
+    for part in parts:
+        state.update(len(part).to_bytes(4, "little"))
+        state.update(part)
+    return state.hexdigest()
