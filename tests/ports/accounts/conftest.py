@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+from redis.asyncio import Redis
+
+from eros_accounts.store_database import Database
+from eros_accounts.store_profiles import PostgresProfiles
+from eros_accounts.store_sessions import PostgresSessions
+from eros_common import postgres
+from eros_common.redis import open_redis
+
+
+@pytest.fixture
+async def database(postgres_url: str) -> AsyncIterator[Database]:
+    """In the service's own role."""
+    async with postgres.open_pool(postgres_url, role="eros_accounts", app="test") as pool:
+        yield Database(pool)
+
+
+@pytest.fixture
+def sessions(database: Database) -> PostgresSessions:
+    return PostgresSessions(database)
+
+
+@pytest.fixture
+def profiles(database: Database) -> PostgresProfiles:
+    return PostgresProfiles(database)
+
+
+@pytest.fixture
+async def admin(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """Sees all that is stored."""
+    connection = await asyncpg.connect(postgres_url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def redis(valkey_url: str) -> AsyncIterator[Redis]:
+    async with open_redis(valkey_url, app="test", retries=0) as client:
+        yield client

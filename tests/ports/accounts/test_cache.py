@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from redis.asyncio import Redis
+
+from eros_accounts.ports import CachedView
+from eros_accounts.store_cache import RETRY_SECONDS, VERSION_SECONDS, ValkeyProfileCache
+from eros_common.ids import new_user_id
+from eros_common.redis import open_redis
+from eros_common.testing import FakeClock
+
+OWN, PUBLIC = CachedView.OWN, CachedView.PUBLIC
+
+
+@pytest.fixture
+def cache(redis: Redis) -> ValkeyProfileCache:
+    return ValkeyProfileCache(redis, FakeClock())
+
+
+@asynccontextmanager
+async def running(cache: ValkeyProfileCache) -> AsyncIterator[None]:
+    task = asyncio.create_task(cache.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_was_filled_is_found_for_its_time(
+    cache: ValkeyProfileCache, redis: Redis
+) -> None:
+    user = new_user_id()
+    assert await cache.get(OWN, user) is None
+    await cache.fill(OWN, user, 1, b"own")
+    await cache.fill(PUBLIC, user, 1, b"public")
+    assert await cache.get(OWN, user) == b"own"
+    assert await cache.get(PUBLIC, user) == b"public"
+    assert 43_190 < await redis.ttl(f"profile:{user}") <= 12 * 3600
+    assert 290 < await redis.ttl(f"profile:public:{user}") <= 300
+    assert await redis.get(f"profile:{user}") == b"own"
+
+
+async def test_a_change_deletes_both_keys_and_nobody_elses(
+    cache: ValkeyProfileCache, redis: Redis
+) -> None:
+    user, other = new_user_id(), new_user_id()
+    for someone in (user, other):
+        for view in CachedView:
+            await cache.fill(view, someone, 1, b"data")
+    await cache.forget(user, 2)
+    assert await redis.exists(f"profile:{user}", f"profile:public:{user}") == 0
+    assert await redis.exists(f"profile:{other}", f"profile:public:{other}") == 2
+
+
+async def test_a_slow_reader_does_not_put_back_what_was_changed(
+    cache: ValkeyProfileCache, redis: Redis
+) -> None:
+    user = new_user_id()
+    await cache.forget(user, 2)
+    for view in CachedView:
+        await cache.fill(view, user, 1, b"old")
+        assert await cache.get(view, user) is None
+    await cache.fill(OWN, user, 2, b"new")
+    assert await cache.get(OWN, user) == b"new", "who read after the change may fill at once"
+    assert 0 < await redis.ttl(f"profile:version:{user}") <= VERSION_SECONDS
+
+
+async def test_drops_that_overtake_each_other_leave_the_newest_version(
+    cache: ValkeyProfileCache,
+) -> None:
+    user = new_user_id()
+    await cache.forget(user, 3)
+    await cache.forget(user, 2)
+    await cache.fill(OWN, user, 2, b"old")
+    assert await cache.get(OWN, user) is None
+
+
+async def test_a_dead_cache_finds_nothing_and_raises_nothing() -> None:
+    async with open_redis("redis://127.0.0.1:1", app="test", retries=0) as redis:
+        cache, user = ValkeyProfileCache(redis, FakeClock()), new_user_id()
+        assert not cache.is_away
+        assert await cache.get(OWN, user) is None
+        assert cache.is_away
+        await cache.fill(OWN, user, 1, b"data")
+        await cache.forget(user, 2)
+
+
+async def test_nobody_waits_for_a_cache_that_is_away(
+    cache: ValkeyProfileCache, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    async def fail(*_: object, **__: object) -> None:
+        nonlocal asked
+        asked += 1
+        raise TimeoutError
+
+    user = new_user_id()
+    monkeypatch.setattr(redis, "execute_command", fail)
+    for _ in range(5):
+        assert await cache.get(OWN, user) is None
+        await cache.fill(OWN, user, 1, b"data")
+        await cache.forget(user, 2)
+    assert asked == 1
+
+
+async def test_what_changed_while_it_was_away_is_dropped_before_it_is_used_again(
+    valkey_url: str, redis: Redis
+) -> None:
+    clock, user = FakeClock(), new_user_id()
+    await redis.set(f"profile:{user}", b"old")
+    async with open_redis("redis://127.0.0.1:1", app="test", retries=0) as nowhere:
+        cache = ValkeyProfileCache(nowhere, clock)
+        await cache.forget(user, 5)
+        assert cache.is_away
+        async with running(cache):
+            await clock.slept()
+            clock.advance(RETRY_SECONDS)
+            await clock.slept()
+            assert cache.is_away, "still nobody there"
+            assert await redis.get(f"profile:{user}") == b"old"
+            # The network is mended: the same client reaches the server now.
+            nowhere.connection_pool = Redis.from_url(valkey_url).connection_pool
+            clock.advance(RETRY_SECONDS)
+            while cache.is_away:
+                await asyncio.sleep(0)
+        assert await redis.exists(f"profile:{user}") == 0
+        await cache.fill(OWN, user, 4, b"old")
+        assert await cache.get(OWN, user) is None
+        await nowhere.aclose()
