@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import asyncpg
@@ -14,66 +12,23 @@ import pytest
 
 from eros.scheduler.v1 import work_pb2 as pb
 from eros.scheduler.v1.scheduler_pb2_grpc import (
-    SchedulerServiceStub,
     add_SchedulerServiceServicer_to_server,
 )
-from eros_common import postgres
-from eros_common.channel import open_channel
 from eros_common.ids import UserId
 from eros_common.testing import TestTokens, start_server
 from eros_matcher.compute.layout import Word
-from eros_matcher.compute.program import BatchSpec
 from eros_matcher.worker import checkpoints
-from eros_matcher.worker.jobs import JobKind, LeasedBatch, PreparedBatch, RowResult
-from eros_matcher.worker.ports import BatchSource, ResultSink
 from eros_matcher.worker.runtime import Worker
-from eros_matcher.worker.store_fence import PostgresFenceStore
-from eros_matcher.worker.stream import WorkStream
 from tests.integration.worker import stubborn
 from tests.integration.worker.scheduler import DrivenScheduler, JobRows, Session
-from tests.unit.worker.matrix_program import matrix_spec
-
-if TYPE_CHECKING:
-    from asyncpg.pool import PoolConnectionProxy
-
-ROWS = 12
-SILENCE_SECONDS = 1.0
-SPEC = matrix_spec(
-    rows=ROWS,
-    columns=120_000,
-    tile=64,
-    factory="tests.unit.worker.matrix_program:open_small_steps",
+from tests.integration.worker.workers import (
+    ROWS,
+    SPEC,
+    MatrixSource,
+    TableSink,
+    connected_worker,
 )
-
-
-class MatrixSource(BatchSource):
-    """Row n of the same matrix for the n-th person of a full batch, by name."""
-
-    def __init__(self) -> None:
-        self.spec: BatchSpec = SPEC
-
-    async def prepare(self, batch: LeasedBatch) -> PreparedBatch:
-        return PreparedBatch(spec=self.spec, users=tuple(lease.user_id for lease in batch.leases))
-
-
-class TableSink(ResultSink):
-    """Results as rows of a table of the matcher's."""
-
-    def __init__(self) -> None:
-        self.filled: list[UserId] = []
-
-    async def write(
-        self, connection: PoolConnectionProxy, kind: JobKind, rows: Sequence[RowResult]
-    ) -> None:
-        del kind
-        await connection.executemany(
-            "INSERT INTO matcher.test_results (user_id, result) VALUES ($1, $2)",
-            [(row.lease.user_id, row.result) for row in rows],
-        )
-
-    async def committed(self, kind: JobKind, rows: Sequence[RowResult]) -> None:
-        del kind
-        self.filled += [row.lease.user_id for row in rows]
+from tests.unit.worker.matrix_program import matrix_spec
 
 
 @dataclass
@@ -115,57 +70,19 @@ async def bench(postgres_url: str) -> AsyncIterator[Bench]:
     scheduler = DrivenScheduler()
     source, sink = MatrixSource(), TableSink()
     try:
-        await admin.execute("DROP TABLE IF EXISTS matcher.test_results")
-        await admin.execute(
-            "CREATE TABLE matcher.test_results (user_id uuid PRIMARY KEY, result bytea)"
-        )
-        await admin.execute("GRANT INSERT ON matcher.test_results TO eros_matcher")
+        jobs = await JobRows.create(admin)
         async with (
-            postgres.open_pool(postgres_url, app="worker", role="eros_matcher", size=4) as pool,
             start_server(
                 (add_SchedulerServiceServicer_to_server, scheduler), tokens=tokens, name="scheduler"
             ) as server,
-            open_channel(
-                server.address,
-                audience="scheduler",
-                identity=tokens.identity("worker"),
-                retry=False,
-            ) as channel,
-            running_worker(channel, pool, source, sink) as worker,
+            connected_worker(
+                postgres_url, server.address, tokens.identity("worker"), source, sink
+            ) as worker,
         ):
             users = [UserId(uuid4()) for _ in range(ROWS)]
-            yield Bench(worker, scheduler, JobRows(admin), source, sink, users)
+            yield Bench(worker, scheduler, jobs, source, sink, users)
     finally:
         await admin.close()
-
-
-@asynccontextmanager
-async def running_worker(
-    channel: object, pool: asyncpg.Pool, source: BatchSource, sink: ResultSink
-) -> AsyncIterator[Worker]:
-    worker = Worker(
-        stream_of=lambda on_event: WorkStream(
-            SchedulerServiceStub(channel),  # type: ignore[arg-type]
-            on_event,
-            worker_id="w",
-            kinds=(JobKind.MATCH,),
-            silence_seconds=SILENCE_SECONDS,
-        ),
-        store=PostgresFenceStore(pool),
-        source=source,
-        sink=sink,
-    )
-    worker.computing.start()
-    tasks = [
-        asyncio.create_task(run()) for run in (worker.run, worker.halts.run, worker.stream.run)
-    ]
-    try:
-        yield worker
-    finally:
-        await worker.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @pytest.fixture
