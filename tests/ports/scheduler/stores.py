@@ -166,9 +166,16 @@ class PostgresStores(Stores):
 
     async def wait(self, seconds: float) -> None:
         """The database's clock does not obey: its rows' instants move the other way."""
-        await self.admin.execute(
-            "UPDATE scheduler.jobs SET lease_until = lease_until - $1 * interval '1 second',"
-            " back_at = back_at - $1 * interval '1 second'",
+        await self.pool.execute(
+            """
+            UPDATE scheduler.jobs j SET lease_until = lease_until - $1 * interval '1 second',
+                back_at = back_at - $1 * interval '1 second'
+            FROM (
+                SELECT user_id, kind FROM scheduler.jobs WHERE state IN ('l', 'w', 'b')
+                ORDER BY user_id, kind FOR UPDATE
+            ) r
+            WHERE j.user_id = r.user_id AND j.kind = r.kind
+            """,
             seconds,
         )
 
