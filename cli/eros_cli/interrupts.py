@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import stat
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -39,6 +42,8 @@ async def _guarded(main: Coroutine[Any, Any, Result]) -> Result:
         # Once: a second one must not interrupt the cleaning up.
         if not received:
             received.append(number)
+            if number is signal.SIGHUP:
+                _let_go_of_terminal()
             task.cancel()
 
     for number in _SIGNALS:
@@ -51,3 +56,11 @@ async def _guarded(main: Coroutine[Any, Any, Result]) -> Result:
         if received:
             raise Interrupted(received[0]) from None
         raise
+
+
+def _let_go_of_terminal() -> None:
+    """What is still said while stopping goes nowhere, instead of failing where it is said."""
+    with Path(os.devnull).open("r+b") as nowhere:
+        for descriptor in (0, 1, 2):
+            if stat.S_ISCHR(os.fstat(descriptor).st_mode):
+                os.dup2(nowhere.fileno(), descriptor)

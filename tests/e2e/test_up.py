@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from eros_cli.mesh.data_dir import DataDir
-from eros_cli.mesh.state import State, read_state
+from eros_cli.mesh.state import read_state
 from tests.support import cli
-from tests.support.processes import ends_within
+from tests.support.processes import descendants, ends_within
 
 
 @pytest.fixture
@@ -23,21 +23,24 @@ def data_dir(public_tmp_path: Path) -> Path:
     return public_tmp_path / "data"
 
 
-def state_in(data_dir: Path) -> State:
+PROGRAMS = {
+    *("postgres", "valkey", "accounts", "activity", "scheduler", "matcher", "worker-1", "envoy"),
+}
+
+
+def running_in(data_dir: Path) -> set[int]:
+    """Every process of the mesh: the programs of its state file, and what they started."""
     state = read_state(DataDir(data_dir))
     assert state is not None
-    return state
+    assert set(state.children) == PROGRAMS
+    processes = descendants(state.supervisor.pid)
+    assert {child.process.pid for child in state.children.values()} < processes
+    return processes
 
 
-def assert_all_end(state: State) -> None:
-    assert set(state.children) == {
-        *("postgres", "valkey", "accounts", "activity", "scheduler", "matcher", "worker-1"),
-        "envoy",
-    }
-    left = [
-        name for name, child in state.children.items() if not ends_within(child.process.pid, 20)
-    ]
-    assert left == []
+def left_of(processes: set[int]) -> set[int]:
+    """Those that have not ended after a while."""
+    return {pid for pid in processes if not ends_within(pid, 20)}
 
 
 def test_it_serves_says_so_twice_and_stops_in_order(data_dir: Path) -> None:
@@ -65,11 +68,11 @@ def test_it_serves_says_so_twice_and_stops_in_order(data_dir: Path) -> None:
         assert jobs.returncode == 0, jobs.stderr
         assert answer.json()["userId"][:8] in jobs.stdout
 
-        state = state_in(data_dir)
+        processes = running_in(data_dir)
         command.send_signal(signal.SIGTERM)
         assert command.wait(timeout=60) == 0
         assert "postgres has stopped" in command.stdout.read()
-    assert_all_end(state)
+    assert left_of(processes) == set()
     assert read_state(DataDir(data_dir)) is None
 
     stopped = cli.run(data_dir, "jobs")
@@ -83,19 +86,19 @@ def test_a_closed_terminal_leaves_no_process(data_dir: Path) -> None:
         os.close(theirs)
         with os.fdopen(ours, errors="replace", newline="") as screen:
             cli.until_serving(screen)
-            state = state_in(data_dir)
+            processes = running_in(data_dir)
         # Closing our end is the terminal's end: the kernel hangs up on the session.
         assert command.wait(timeout=60) == 0
-    assert_all_end(state)
+    assert left_of(processes) == set()
 
 
 def test_a_killed_supervisor_leaves_no_process(data_dir: Path) -> None:
     with cli.up(data_dir) as command:
         assert command.stdout is not None
         cli.until_serving(command.stdout)
-        state = state_in(data_dir)
+        processes = running_in(data_dir)
         command.kill()
-    assert_all_end(state)
+    assert left_of(processes) == set()
 
 
 def test_a_taken_port_is_one_clear_line(data_dir: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import uuid
 from collections.abc import Sequence
 from datetime import UTC
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from eros.scheduler.v1 import scheduler_pb2
 
+_WIDE = 200
 _STATES = ("queued", "leased", "dead")
 
 
@@ -34,7 +36,12 @@ def register(app: typer.Typer) -> None:
             user_id = uuid.UUID(user).bytes if user else b""
         except ValueError:
             raise typer.BadParameter("is no user id", param_hint="--user") from None
-        asyncio.run(_show(Console(), user_id, state, limit))
+        asyncio.run(_show(_console(), user_id, state, limit))
+
+
+def _console() -> Console:
+    # Into a pipe or file, lines are not cut to a terminal's width.
+    return Console() if sys.stdout.isatty() else Console(width=_WIDE)
 
 
 async def _show(console: Console, user_id: bytes, state: str, limit: int) -> None:
