@@ -59,13 +59,12 @@ class ValkeyProfileCache:
         self._away = asyncio.Event()
         self._reads = telemetry.meter().create_counter("eros.cache.reads")
 
-    @property
     def is_away(self) -> bool:
         """Whether the cache is not used just now."""
         return self._away.is_set()
 
     async def get(self, view: CachedView, user_id: UserId) -> bytes | None:
-        if self.is_away:
+        if self.is_away():
             return self._read(view, "away", None)
         try:
             data = cast("bytes | None", await self._redis.get(_key(view, user_id)))
@@ -75,7 +74,7 @@ class ValkeyProfileCache:
         return self._read(view, "miss" if data is None else "hit", data)
 
     async def fill(self, view: CachedView, user_id: UserId, version: int, data: bytes) -> None:
-        if self.is_away:
+        if self.is_away():
             return
         try:
             await self._fill(
@@ -88,7 +87,7 @@ class ValkeyProfileCache:
     async def forget(self, user_id: UserId, version: int) -> None:
         # Owed until it is done, also if this is cancelled on the way.
         self._owed[user_id] = max(version, self._owed.get(user_id, 0))
-        if self.is_away:
+        if self.is_away():
             return
         try:
             await self._drop(user_id, version)
@@ -126,7 +125,7 @@ class ValkeyProfileCache:
             del self._owed[user_id]
 
     def _lost(self, error: Exception) -> None:
-        if not self.is_away:
+        if not self.is_away():
             log.warning("away", error=str(error) or type(error).__name__)
         self._away.set()
 

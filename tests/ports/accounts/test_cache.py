@@ -83,9 +83,9 @@ async def test_drops_that_overtake_each_other_leave_the_newest_version(
 async def test_a_dead_cache_finds_nothing_and_raises_nothing() -> None:
     async with open_redis("redis://127.0.0.1:1", app="test", retries=0) as redis:
         cache, user = ValkeyProfileCache(redis, FakeClock()), new_user_id()
-        assert not cache.is_away
+        assert not cache.is_away()
         assert await cache.get(OWN, user) is None
-        assert cache.is_away
+        assert cache.is_away()
         await cache.fill(OWN, user, 1, b"data")
         await cache.forget(user, 2)
 
@@ -117,17 +117,17 @@ async def test_what_changed_while_it_was_away_is_dropped_before_it_is_used_again
     async with open_redis("redis://127.0.0.1:1", app="test", retries=0) as nowhere:
         cache = ValkeyProfileCache(nowhere, clock)
         await cache.forget(user, 5)
-        assert cache.is_away
+        assert cache.is_away()
         async with running(cache):
             await clock.slept()
             clock.advance(RETRY_SECONDS)
             await clock.slept()
-            assert cache.is_away, "still nobody there"
+            assert cache.is_away(), "still nobody there"
             assert await redis.get(f"profile:{user}") == b"old"
             # The network is mended: the same client reaches the server now.
             nowhere.connection_pool = Redis.from_url(valkey_url).connection_pool
             clock.advance(RETRY_SECONDS)
-            while cache.is_away:
+            while cache.is_away():
                 await asyncio.sleep(0)
         assert await redis.exists(f"profile:{user}") == 0
         await cache.fill(OWN, user, 4, b"old")

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from eros_accounts.domain.profile import Profile
-from eros_accounts.ports import Credentials, Imported, Person
+from eros_accounts.ports import Credentials, Person
 from eros_accounts.store_profiles import PostgresProfiles
 from eros_accounts.store_sessions import PostgresSessions
 from eros_common.errors import AlreadyExists
@@ -84,7 +84,7 @@ async def test_an_email_of_somebody_else_stores_nothing(
 
 async def test_the_same_import_twice_at_once(profiles: PostgresProfiles) -> None:
     people = [person(str(number)) for number in range(50)]
-    imports: list[Imported] = await asyncio.gather(
+    imports = await asyncio.gather(
         profiles.create("f", people, NOW, NIGHT), profiles.create("f", people[::-1], NOW, NIGHT)
     )
     assert sum(imported.created for imported in imports) == 50

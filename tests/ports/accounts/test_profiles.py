@@ -5,12 +5,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import asyncpg
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from eros_accounts.domain.profile import Gender, Place, Preferences, Profile, ProfileChange
 from eros_accounts.store_profiles import PostgresProfiles
 from eros_accounts.store_sessions import PostgresSessions
+from eros_common.errors import Unavailable
 from eros_common.ids import UserId, new_user_id
 from tests.ports.accounts.people import NIGHT, NOW, register
 
@@ -160,3 +162,24 @@ async def test_many_are_found_at_once_and_unknown_ones_left_out(
     ids: list[UserId] = [member.user_id for member in members]
     found = await profiles.find_many([*ids, new_user_id()])
     assert {profile.user_id for profile in found} == set(ids)
+
+
+async def test_a_connection_that_dies_is_unavailable_and_the_next_one_serves(
+    sessions: PostgresSessions, profiles: PostgresProfiles, admin: asyncpg.Connection
+) -> None:
+    member = await register(sessions)
+    holding = admin.transaction()
+    await holding.start()
+    await admin.execute(
+        "SELECT 1 FROM accounts.profiles WHERE user_id = $1 FOR UPDATE", member.user_id
+    )
+    save = asyncio.create_task(profiles.save(member.user_id, WHOLE, NOW, NIGHT))
+    kill = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted"
+    while not await admin.fetch(kill):
+        assert not save.done()
+    with pytest.raises(Unavailable):
+        await save
+    await holding.rollback()
+    found = await profiles.find(member.user_id)
+    assert found is not None
+    assert found.version == 1
