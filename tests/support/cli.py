@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -61,9 +61,11 @@ def up(
 def until_serving(output: IO[str]) -> str:
     """Reads on until the address is printed; the gateway's URL. Fails with all that was printed."""
     seen = []
-    for line in output:
-        seen.append(line)
-        _, found, rest = line.partition("EROS serves at ")
-        if found:
-            return rest.split("/api/v1")[0]
+    # A terminal whose other side is closed ends with an error, not with an end of file.
+    with suppress(OSError):
+        for line in output:
+            seen.append(line)
+            _, found, rest = line.partition("EROS serves at ")
+            if found:
+                return rest.split("/api/v1")[0]
     raise AssertionError("it ended instead of serving:\n" + "".join(seen))

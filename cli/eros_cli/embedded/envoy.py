@@ -27,9 +27,11 @@ class Envoy:
     configuration: Path
     admin_socket: Path
     directory: Path
+    #: 0: one a core, four at most.
+    threads: int = 0
 
     def program(self) -> Program:
-        threads = min(os.cpu_count() or 1, _MOST_THREADS)
+        threads = self.threads or min(len(os.sched_getaffinity(0)), _MOST_THREADS)
         return Program(
             name="envoy",
             command=(

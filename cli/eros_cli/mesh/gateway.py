@@ -16,11 +16,20 @@ from eros_cli.paths import DESCRIPTOR_SET
 
 #: The services that have routes.
 _ROUTED = (Part.ACCOUNTS, Part.ACTIVITY, Part.MATCHER)
+_THREADS_VARIABLE = "EROS_GATEWAY_THREADS"
 _ROUTED_SECONDS = 30.0
 
 
-def gateway_of(data: DataDir) -> Envoy:
-    return Envoy(data.gateway_configuration, data.socket("envoy-admin"), data.run)
+def gateway_of(data: DataDir, settings: Mapping[str, str] | None = None) -> Envoy:
+    """The server of this directory; without the settings it can be asked, not started."""
+    threads = (settings or {}).get(_THREADS_VARIABLE, "")
+    # The renderer reads the same setting and refuses what is no number.
+    return Envoy(
+        data.gateway_configuration,
+        data.socket("envoy-admin"),
+        data.run,
+        int(threads) if threads.isdigit() else 0,
+    )
 
 
 async def render_gateway(shared: Mapping[str, str], addresses: Addresses, data: DataDir) -> None:

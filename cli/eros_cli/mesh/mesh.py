@@ -158,8 +158,9 @@ class Mesh:
         for row in plan.rows():
             await self._start_row([maker for part in row for maker in plan.makers_of(part)])
         if Part.GATEWAY in self.options.parts:
-            await render_gateway(plan.service_environment(), addresses, data)
-            await self._start_row([gateway_of(data).program])
+            settings = plan.service_environment()
+            await render_gateway(settings, addresses, data)
+            await self._start_row([gateway_of(data, settings).program])
             await self._until_routed(self._keepers)
         publish_environment(self.plan)
 
