@@ -18,6 +18,7 @@ from eros_matcher.compute.pacing import (
     ChunkSizer,
     Ledger,
     SnapshotRhythm,
+    overdraft,
 )
 
 CAPS = (0.05, 0.15, 0.95)
@@ -125,6 +126,13 @@ def test_a_killed_childs_overrun_is_waited_for_by_the_next() -> None:
     assert ledger.wait == pytest.approx(2.0)
     ledger.settle(wall=1.0, cpu=0.0)
     assert ledger.wait == pytest.approx(1.0)
+
+
+def test_a_child_killed_in_a_long_call_leaves_its_overrun_to_the_next() -> None:
+    assert overdraft(0.15, debt=0.0, unseen=1.0, since=1.2) == pytest.approx(0.82)
+    # What is older than the window is forgotten, and a starved child owes nothing.
+    assert overdraft(0.15, debt=0.0, unseen=5.0, since=5.0) == pytest.approx(1.5)
+    assert overdraft(0.15, debt=0.0, unseen=0.1, since=60.0) == 0.0
 
 
 def test_a_debt_older_than_the_window_is_forgotten() -> None:

@@ -13,7 +13,10 @@ def main(arguments: list[str]) -> None:
     become_compute_child(parent_pid)
     os.environ.update(ONE_THREAD)
 
-    # Only now: NumPy reads the environment when it is imported.
+    # Only now: NumPy reads the environment when it is imported. Every program needs it, so it is
+    # imported before there is a batch that would have to wait.
+    import numpy  # noqa: F401, ICN001
+
     from eros_matcher.compute.bells import Bell
     from eros_matcher.compute.child import ComputeChild
     from eros_matcher.compute.layout import Word

@@ -53,6 +53,15 @@ class Ledger:
         self.credit = min(max(credit, -self.cap * WINDOW_SECONDS), self.cap * BURST_SECONDS)
 
 
+def overdraft(cap: float, *, debt: float, unseen: float, since: float) -> float:
+    """CPU time a dead child took beyond its cap: the opening debt of the next one, seconds.
+
+    `debt` is what it said last, `since` (wall) seconds before its death; `unseen` is the CPU time
+    it took in between. No more than one window's worth, as in `Ledger`.
+    """
+    return min(max(debt + unseen - cap * since, 0.0), cap * WINDOW_SECONDS)
+
+
 class ChunkSizer:
     """Units a chunk, so that a chunk takes the target and never by choice the limit.
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 
 from eros_matcher.compute.bells import Bell
 from eros_matcher.compute.layout import Word
-from eros_matcher.compute.pacing import WINDOW_SECONDS
+from eros_matcher.compute.pacing import overdraft
 from eros_matcher.compute.process import ONE_THREAD
 from eros_matcher.compute.program import BatchSpec
 from eros_matcher.compute.region import ParentRegion
@@ -148,10 +148,12 @@ class ComputeProcess:
 
     def _overdraft(self, cpu: float) -> float:
         """CPU time the dead child took beyond its cap: the next one's opening debt."""
-        unseen = cpu - self.region.word(Word.CPU_NS) / 1e9
-        since = (time.monotonic_ns() - self.region.word(Word.BEAT_NS)) / 1e9
-        debt = self.region.word(Word.DEBT_NS) / 1e9 + unseen - self._cap * since
-        return min(max(debt, 0.0), self._cap * WINDOW_SECONDS)
+        return overdraft(
+            self._cap,
+            debt=self.region.word(Word.DEBT_NS) / 1e9,
+            unseen=cpu - self.region.word(Word.CPU_NS) / 1e9,
+            since=(time.monotonic_ns() - self.region.word(Word.BEAT_NS)) / 1e9,
+        )
 
 
 def process_cpu_seconds(pid: int) -> float:
