@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -42,12 +41,12 @@ class Bench:
 
 
 @pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
+async def bench() -> Bench:
     parent = ParentRegion()
     parent.offer(matrix_spec(rows=3, columns=4), [None] * 3, 1.0)
     child = ChildRegion(parent.fd)
     child.open()
-    yield Bench(parent, child)
+    return Bench(parent, child)
 
 
 async def test_a_child_between_turns_need_not_say_anything(bench: Bench) -> None:
