@@ -6,6 +6,7 @@ Started with `-I -S`, so nothing but the standard library and this folder can be
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 from eros_bootstrap.checkout import Checkout
@@ -16,6 +17,10 @@ from eros_bootstrap.progress import Progress
 
 def main() -> None:
     checkout = Checkout.of_this_file()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # As Ctrl-C: what was started is ended on the way out.
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
     try:
         prepare(checkout, Progress())
     except PreparationError as error:
@@ -24,4 +29,5 @@ def main() -> None:
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     python = str(checkout.python)
+    # `exec` sets handled signals back to their defaults and keeps ignored ones ignored.
     os.execv(python, [python, "-m", "eros_cli", *sys.argv[1:]])

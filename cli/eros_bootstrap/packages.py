@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 from eros_bootstrap.checkout import IMPORT_ROOTS, Checkout
 from eros_bootstrap.failure import PreparationError
@@ -27,7 +29,7 @@ def install_packages(checkout: Checkout, progress: Progress) -> None:
     lines = checkout.lock_list.read_text().splitlines()
     total = sum(line[:1].isalnum() for line in lines)
     with progress.step(f"installing {total} packages") as step:
-        _install(pip, checkout, log, step)
+        _install(pip, checkout, log, step, total)
     _make_importable(checkout)
     log.unlink(missing_ok=True)
     checkout.packages_stamp.write_text(checkout.packages_key())
@@ -60,7 +62,7 @@ def _is_usable(checkout: Checkout) -> bool:
     return True
 
 
-def _install(pip: PipCommand, checkout: Checkout, log: Path, step: Step) -> None:
+def _install(pip: PipCommand, checkout: Checkout, log: Path, step: Step, total: int) -> None:
     # The machine's own pip settings (mirrors, certificates, proxies) apply: no index is named.
     command = [
         *pip.arguments,
@@ -80,14 +82,11 @@ def _install(pip: PipCommand, checkout: Checkout, log: Path, step: Step) -> None
             text=True,
         ) as process,
     ):
-        collected = 0
-        for line in process.stdout or ():
-            log_file.write(line)
-            if line.startswith("Collecting "):
-                collected += 1
-                step.detail = f"{collected}: {line.split()[1].split('==')[0]}"
-            elif line.startswith("Installing collected"):
-                step.detail = "unpacking"
+        try:
+            _follow(process.stdout or (), log_file, step, total)
+        except BaseException:
+            process.terminate()
+            raise
     if process.returncode != 0:
         tail = "".join(log.read_text().splitlines(keepends=True)[-_LAST_LINES:])
         sys.stderr.write(tail)
@@ -95,6 +94,19 @@ def _install(pip: PipCommand, checkout: Checkout, log: Path, step: Step) -> None
             f"pip could not install the packages of requirements.lock (exit {process.returncode});"
             f" its output is above and in {log}"
         )
+
+
+def _follow(output: Iterable[str], log: IO[str], step: Step, total: int) -> None:
+    """Keep what pip says, and say how far it is."""
+    collected = 0
+    for line in output:
+        log.write(line)
+        if line.startswith("Collecting "):
+            collected += 1
+            name = line.split()[1].split("==")[0]
+            step.detail = f"{collected} of {total}, {name}"
+        elif line.startswith("Installing collected"):
+            step.detail = "unpacking"
 
 
 def _make_importable(checkout: Checkout) -> None:
