@@ -121,6 +121,10 @@ class JobStore(Protocol):
 
     def snapshot(self) -> AbstractAsyncContextManager[SleepSnapshot]: ...
 
+    async def unheard(self, since: datetime) -> Sequence[UserId]:
+        """People who count as awake though nothing was heard of them since then (night time)."""
+        ...
+
     async def take_expired(self, *, limit: int) -> Sequence[OwnedJob]:
         """Back to the queue, under a new fence: leases that ran out, returned with their old
         fences; and what has waited or backed off long enough. At most `limit` of either."""

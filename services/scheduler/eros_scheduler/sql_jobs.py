@@ -137,6 +137,10 @@ WITH others AS MATERIALIZED (
 SELECT user_id, kind, token, owner FROM woken WHERE state = 'l'
 """
 
+UNHEARD: Final = """
+SELECT user_id FROM scheduler.jobs WHERE kind = 3 AND asleep_since IS NULL AND seen_at < $1
+"""
+
 TAKE_EXPIRED: Final = """
 WITH expired AS MATERIALIZED (
     SELECT user_id, kind, token, owner FROM scheduler.jobs

@@ -125,6 +125,13 @@ class MemoryJobs:
             self._wake(row)
         return [row.owned() for row in woken if row.state is JobState.LEASED]
 
+    async def unheard(self, since: datetime) -> Sequence[UserId]:
+        return [
+            row.user_id
+            for row in self._table.rows()
+            if row.kind is JobKind.MATCH and row.asleep_since is None and row.seen_at < since
+        ]
+
     async def take_expired(self, *, limit: int) -> Sequence[OwnedJob]:
         now = self._table.wall()
         for _ in range(limit):

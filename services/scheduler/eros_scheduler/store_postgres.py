@@ -111,6 +111,12 @@ class PostgresJobs:
         finally:
             await self._pool.release(connection)
 
+    async def unheard(self, since: datetime) -> Sequence[UserId]:
+        with unavailable():
+            return [
+                UserId(row["user_id"]) for row in await self._pool.fetch(sql_jobs.UNHEARD, since)
+            ]
+
     async def take_expired(self, *, limit: int) -> Sequence[OwnedJob]:
         with unavailable():
             await self._pool.execute(sql_jobs.BRING_BACK, limit)

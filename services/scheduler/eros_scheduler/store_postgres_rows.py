@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC
 
 import asyncpg
 
@@ -39,7 +40,8 @@ def leased(rows: Sequence[asyncpg.Record]) -> LeasedRows:
                 kind=JobKind(row["kind"]),
                 token=JobToken(row["token"]),
                 zone=Zone(row["zone"]),
-                solo_at=row["solo_at"],
+                # "-infinity" comes as the least datetime, without a zone.
+                solo_at=row["solo_at"].replace(tzinfo=UTC),
                 awake=row["awake"],
                 checkpoint=row["checkpoint"],
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import grpc
 
@@ -13,12 +14,13 @@ from eros_common.clocks import Clock
 from eros_scheduler import wire
 from eros_scheduler.core import events as ev
 from eros_scheduler.engine import Engine
-from eros_scheduler.ports import JobStore, StoreUnavailableError
+from eros_scheduler.ports import JobStore, SleepSnapshot, StoreUnavailableError
 
 log = logging.get("scheduler.watch")
 
 FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 1.0
+INTRODUCED_AT_ONCE = 2000
 
 _Call = grpc.aio.UnaryStreamCall[pb.WatchTransitionsRequest, pb.WatchTransitionsResponse]
 
@@ -70,37 +72,56 @@ class Watch:
             while (message := await self._next(call)) is not None:
                 if message.snapshot:
                     self._cursor = ""
-                    message = await self._snapshot(call, message)
-                    if message is None:
-                        return
-                elif message.transitions:
-                    received_at = self._clock.wall().timestamp()
-                    transitions = wire.transitions(message.transitions)
-                    self._engine.post(ev.Transitioned(transitions, received_at))
-                if message.cursor:
-                    self._cursor = message.cursor
+                    self._cursor = await self._snapshot(call, message)
+                else:
+                    self._tell(message)
+                    self._cursor = message.cursor or self._cursor
         finally:
             call.cancel()
 
-    async def _snapshot(
-        self, call: _Call, message: pb.WatchTransitionsResponse
-    ) -> pb.WatchTransitionsResponse | None:
-        """Level the job rows with everybody who sleeps; the last message, None if it broke off."""
+    def _tell(self, message: pb.WatchTransitionsResponse) -> None:
+        if message.transitions:
+            received_at = self._clock.wall().timestamp()
+            transitions = wire.transitions(message.transitions)
+            self._engine.post(ev.Transitioned(transitions, received_at))
+
+    async def _snapshot(self, call: _Call, first: pb.WatchTransitionsResponse) -> str:
+        """Level the job rows with everybody who sleeps; the cursor to go on from, empty if the
+        stream broke off. What happens meanwhile comes in between."""
         self._engine.post(ev.SnapshotBegan())
+        message: pb.WatchTransitionsResponse | None = first
         async with self._jobs.snapshot() as snapshot:
-            while True:
-                if message.transitions:
-                    await snapshot.add(wire.transitions(message.transitions))
-                if message.snapshot_end:
-                    awake = await snapshot.finish()
-                    break
-                following = await self._next(call)
-                if following is None:
-                    return None
-                message = following
+            while message is not None and not message.snapshot_end:
+                await self._take(message, snapshot)
+                message = await self._next(call)
+            if message is None:
+                return ""
+            await self._take(message, snapshot)
+            awake = await snapshot.finish()
         log.info("synchronized", cursor=message.cursor)
         self._engine.post(ev.SnapshotEnded(awake))
-        return message
+        if message.watched_since:
+            await self._introduce(datetime.fromtimestamp(message.watched_since, UTC))
+        return message.cursor
+
+    async def _take(self, message: pb.WatchTransitionsResponse, snapshot: SleepSnapshot) -> None:
+        if not message.snapshot:
+            self._tell(message)
+        elif message.transitions:
+            await snapshot.add(wire.transitions(message.transitions))
+
+    async def _introduce(self, since: datetime) -> None:
+        """Whoever activity may not know, because it lost what it knew or was never told, is idle
+        since it began to watch. Of those it knows this changes nothing."""
+        users = await self._jobs.unheard(since)
+        for start in range(0, len(users), INTRODUCED_AT_ONCE):
+            some = users[start : start + INTRODUCED_AT_ONCE]
+            at = since.timestamp()
+            await self._activity.Touch(
+                pb.TouchRequest(
+                    interactions=[pb.Interaction(user_id=user.bytes, at=at) for user in some]
+                )
+            )
 
     async def _next(self, call: _Call) -> pb.WatchTransitionsResponse | None:
         """The next message; None when the stream ended or nothing came for too long."""

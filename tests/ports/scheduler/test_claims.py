@@ -28,6 +28,7 @@ async def test_new_people_are_served_by_idle_phase_alone(stores: Stores) -> None
     rows = await stores.claim(ANALYZE, night=noon, zones=())
     assert {row.user_id for row in rows} == set(people)
     assert {(row.token, row.zone, row.awake) for row in rows} == {(1, BERLIN, False)}
+    assert all(row.solo_at <= DUE for row in rows)
 
 
 async def test_whoever_was_matched_waits_for_the_window(stores: Stores) -> None:
@@ -36,6 +37,7 @@ async def test_whoever_was_matched_waits_for_the_window(stores: Stores) -> None:
     assert await stores.claim(ANALYZE, zones=(TOKYO,)) == []
     (row,) = await stores.claim(ANALYZE, zones=(TOKYO, BERLIN))
     assert row.user_id == one
+    assert row.solo_at == DUE + timedelta(hours=23)
 
 
 async def test_a_day_after_the_last_match_the_window_does_not_count(stores: Stores) -> None:

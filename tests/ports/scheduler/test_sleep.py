@@ -125,3 +125,12 @@ async def test_running_and_dead_are_counted(stores: Stores) -> None:
 async def test_zones_are_known_once_used(stores: Stores) -> None:
     await stores.due(3)
     assert list(await stores.jobs.zones()) == [BERLIN]
+
+
+async def test_whoever_counts_as_awake_and_was_not_heard_of_is_found(stores: Stores) -> None:
+    asleep, woke = await stores.asleep(2)
+    (never,) = await stores.due()
+    await stores.wake([woke], NIGHT)
+    assert list(await stores.jobs.unheard(NIGHT - MINUTE)) == [never]
+    assert set(await stores.jobs.unheard(NIGHT + MINUTE)) == {never, woke}
+    assert asleep not in await stores.jobs.unheard(NIGHT + MINUTE)
