@@ -15,10 +15,15 @@ from eros_activity.domain.cursor import Cursor, StreamId
 from eros_activity.domain.gaps import Source
 from eros_activity.domain.people import Counts, Interaction, Seen, Transition, UserKey
 from eros_activity.domain.sight import Pause
+from eros_common.errors import Unavailable
 
 
-class StoreAway(Exception):
-    """The store cannot be reached, or does not answer in time."""
+class StoreAway(Unavailable):
+    """The store cannot be reached, or does not answer in time; ``why`` is for operators."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__("the activity store does not answer; try again")
+        self.why = why
 
 
 class Continuity(IntEnum):
@@ -150,7 +155,8 @@ class SourceRegister(Protocol):
     so that the others know when nobody does."""
 
     async def save(self, settled: Mapping[Source, int]) -> None:
-        """These are read now, and up to these numbers everything came or was given up."""
+        """These are read now, and up to these numbers everything came or was given up. What is
+        known of a source never goes back."""
         ...
 
     async def find(self, sources: Sequence[Source]) -> dict[Source, int]:

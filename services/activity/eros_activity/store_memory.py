@@ -67,7 +67,8 @@ class MemoryLog:
         if not (found := await self.read(after, self._kept)):
             self._grown.clear()
             try:
-                await asyncio.wait_for(self._grown.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._grown.wait()
             except TimeoutError:
                 return []
             found = await self.read(after, self._kept)
@@ -156,7 +157,9 @@ class MemorySources:
 
     async def save(self, settled: Mapping[Source, int]) -> None:
         now = self._clock.monotonic()
-        self._read.update({source: (number, now) for source, number in settled.items()})
+        for source, number in settled.items():
+            known, _ = self._read.get(source, (0, now))
+            self._read[source] = (max(known, number), now)
 
     async def find(self, sources: Sequence[Source]) -> dict[Source, int]:
         return {source: self._read[source][0] for source in sources if source in self._read}

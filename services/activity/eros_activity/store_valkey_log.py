@@ -6,6 +6,8 @@ import struct
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias, cast
 
+from redis.asyncio import Redis
+
 from eros_activity.domain.cursor import (
     BEGINNING,
     Cursor,
@@ -23,18 +25,19 @@ _Entries: TypeAlias = list[tuple[bytes, dict[bytes, bytes]]]
 
 _WOKE: Final = struct.Struct("<16sdd")
 _OTHER: Final = struct.Struct("<16sd")
+_MOST_ENTRIES: Final = 200
 
 
 class ValkeyLog:
     """``TransitionLog`` on Valkey. The stream of pauses is the last one.
 
-    ``reader`` is a client of its own, because it waits longer than any other command may take.
+    ``waiting`` is a client of its own, because it waits longer than any other command may take.
     """
 
-    def __init__(self, functions: Functions, reader: Functions, *, shard_count: int) -> None:
+    def __init__(self, functions: Functions, waiting: Redis, *, shard_count: int) -> None:
         self._functions = functions
         self._redis = functions.redis
-        self._reader = reader.redis
+        self._waiting = waiting
         self._shards = shards(shard_count)
         self._keys = [*(shard.events for shard in self._shards), PAUSES]
         self._numbers = {key.encode(): number for number, key in enumerate(self._keys)}
@@ -86,7 +89,9 @@ class ValkeyLog:
     async def wait(self, after: Cursor, seconds: float) -> list[Entry]:
         streams = {key: str(seen) for key, seen in zip(self._keys, after.ids, strict=True)}
         milliseconds = max(1, round(seconds * 1000))
-        answer = await self._reader.xread(cast("Any", streams), block=milliseconds)
+        answer = await self._waiting.xread(
+            cast("Any", streams), count=_MOST_ENTRIES, block=milliseconds
+        )
         return [
             _entry(self._numbers[key], entry, fields)
             for key, entries in cast("list[tuple[bytes, _Entries]]", answer or ())

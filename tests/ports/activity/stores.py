@@ -64,7 +64,7 @@ async def valkey_stores(
             ValkeyPeople(
                 functions, rules, shard_count=shard_count, kept_seconds=kept_seconds, page=page
             ),
-            ValkeyLog(functions, Functions(reading), shard_count=shard_count),
+            ValkeyLog(functions, reading, shard_count=shard_count),
             ValkeySources(functions),
         )
 

@@ -16,6 +16,7 @@ async def test_what_was_read_is_kept(stores: Stores) -> None:
     await stores.sources.save({})
     await stores.sources.save({ONE: 5, TWO: 2**40})
     await stores.sources.save({ONE: 6})
+    await stores.sources.save({ONE: 4})
     assert await stores.sources.find([ONE, TWO, Source("x", "y")]) == {ONE: 6, TWO: 2**40}
 
 

@@ -34,7 +34,7 @@ class Missing:
         return self.last - self.first + 1
 
 
-class Sequence:
+class Numbers:
     """The numbers seen of one source, by one reader that began after number ``settled``."""
 
     __slots__ = ("_highest", "_missing")

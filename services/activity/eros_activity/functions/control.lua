@@ -11,7 +11,10 @@ end
 local function save_sources(keys, args)
   local now = server_seconds()
   for i = 1, #args, 2 do
-    redis.call('HSET', keys[1], args[i], struct.pack('<I8d', tonumber(args[i + 1]), now))
+    local settled, record = tonumber(args[i + 1]), redis.call('HGET', keys[1], args[i])
+    -- While a source moves from one replica to another, both may read it.
+    if record then settled = math.max(settled, (struct.unpack('<I8d', record))) end
+    redis.call('HSET', keys[1], args[i], struct.pack('<I8d', settled, now))
   end
 end
 

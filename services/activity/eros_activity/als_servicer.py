@@ -1,0 +1,71 @@
+"""Envoy's access-log stream to signs of life, nothing else.
+
+The gateway stamps each entry's dynamic metadata, namespace ``eros``: ``user``, ``background``,
+``boot``, ``worker`` and ``seq`` (its stamp.lua says when). An entry without a number is one whose
+response never began; it is a sign of life all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
+
+from eros_activity.access_logs import AccessLogs
+from eros_activity.domain.gaps import Source
+from eros_activity.domain.people import Interaction, UserKey
+from eros_common import logging
+from eros_common.clocks import Clock
+
+log = logging.get("activity.als")
+
+NAMESPACE = "eros"
+
+
+class AccessLogServicer(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
+    """``envoy.service.accesslog.v3.AccessLogService``."""
+
+    def __init__(self, logs: AccessLogs, clock: Clock) -> None:
+        self._logs = logs
+        self._clock = clock
+
+    async def StreamAccessLogs(self, request_iterator: AsyncIterator[Any], context: Any) -> Any:
+        async with self._logs.reading() as reader:
+            async for message in self._logs.until_closed(request_iterator):
+                await reader.take(*self._meaning(message.http_logs.log_entry))
+        return als_pb2.StreamAccessLogsResponse()
+
+    def _meaning(self, entries: Iterable[Any]) -> tuple[list[Interaction], dict[Source, list[int]]]:
+        wall, now = self._clock.wall().timestamp(), self._clock.night().timestamp()
+        rate = self._clock.rate
+        interactions: list[Interaction] = []
+        numbers: dict[Source, list[int]] = {}
+        for entry in entries:
+            properties = entry.common_properties
+            stamp = properties.metadata.filter_metadata[NAMESPACE].fields
+            number = int(stamp["seq"].number_value)
+            if number:
+                source = Source(stamp["boot"].string_value, stamp["worker"].string_value)
+                numbers.setdefault(source, []).append(number)
+            user = _user(stamp["user"].string_value)
+            if user is None or stamp["background"].bool_value:
+                continue
+            start = properties.start_time
+            # By two machines' clocks a request may arrive in the future.
+            arrived = min(start.seconds + start.nanos / 1e9 or wall, wall)
+            interactions.append(Interaction(user, now - (wall - arrived) * rate, arrived))
+        return interactions, numbers
+
+
+def _user(text: str) -> UserKey | None:
+    if not text:
+        return None
+    try:
+        user = bytes.fromhex(text.replace("-", ""))
+    except ValueError:
+        user = b""
+    if len(user) != 16:
+        log.warning("entry_without_user", user=text[:64])
+        return None
+    return UserKey(user)
