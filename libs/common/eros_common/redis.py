@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from pydantic import SecretStr
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -24,11 +24,15 @@ async def open_redis(
     """A client that speaks bytes, closed at the end. Nothing is connected before the first
     command.
 
+    More commands at once than ``max_connections`` wait for one, at most ``timeout_seconds``.
     A lost connection is tried again ``retries`` times with jittered back-off; a command that times
     out is not repeated (it may have run). Raises ``redis.exceptions.RedisError`` per command.
     """
-    client = Redis.from_url(
+    # The default pool refuses whoever comes when all connections are taken: a burst would look like
+    # a lost server.
+    pool = BlockingConnectionPool.from_url(
         url.get_secret_value() if isinstance(url, SecretStr) else url,
+        timeout=timeout_seconds,
         client_name=f"eros-{app}",
         socket_connect_timeout=timeout_seconds,
         socket_timeout=timeout_seconds,
@@ -41,6 +45,7 @@ async def open_redis(
             supported_errors=(RedisConnectionError,),
         ),
     )
+    client = Redis.from_pool(pool)
     try:
         yield client
     finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -129,8 +129,9 @@ class ProfileStore(Protocol):
 
     async def find(self, user_id: UserId) -> Profile | None: ...
 
-    async def find_many(self, user_ids: Sequence[UserId]) -> Sequence[Profile]:
-        """Those that exist, in any order."""
+    async def find_many(self, user_ids: Sequence[UserId]) -> Iterator[Profile]:
+        """Those that exist, in any order; made one by one as they are asked for, so that a
+        thousand need not be made in one go."""
         ...
 
     async def save(

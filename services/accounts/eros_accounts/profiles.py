@@ -25,7 +25,7 @@ from eros_common.ids import UserId
 _GONE: Final = "there is no such account"
 _LONGEST_EXTERNAL_ID: Final = 80
 _SLICE: Final = 50
-"""So many are translated before other requests get a turn: about a millisecond."""
+"""So many are translated before other requests get a turn: half a millisecond."""
 
 V = TypeVar("V", bound=Message)
 T = TypeVar("T")

@@ -26,7 +26,7 @@ LIFETIME_SECONDS: Final = {CachedView.OWN: 12 * 3600, CachedView.PUBLIC: 5 * 60}
 VERSION_SECONDS: Final = 60
 """Longer than any reader takes from its SELECT to its fill."""
 RETRY_SECONDS: Final = 0.5
-_AT_ONCE: Final = 500
+_AT_ONCE: Final = 20
 
 # Versions are small integers: exact as Lua's doubles.
 _FILL: Final = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -49,13 +49,12 @@ class PostgresProfiles:
         self._database = database
 
     async def find(self, user_id: UserId) -> Profile | None:
-        found = await self.find_many([user_id])
-        return found[0] if found else None
+        return next(await self.find_many([user_id]), None)
 
-    async def find_many(self, user_ids: Sequence[UserId]) -> list[Profile]:
+    async def find_many(self, user_ids: Sequence[UserId]) -> Iterator[Profile]:
         async with self._database.connection() as connection:
             rows = await connection.fetch(_FIND, user_ids)
-        return [_profile(row) for row in rows]
+        return map(_profile, rows)
 
     async def save(
         self, user_id: UserId, change: ProfileChange, now: datetime, night: datetime

@@ -80,6 +80,13 @@ async def test_drops_that_overtake_each_other_leave_the_newest_version(
     assert await cache.get(OWN, user) is None
 
 
+async def test_a_burst_is_no_outage(cache: ValkeyProfileCache) -> None:
+    users = [new_user_id() for _ in range(300)]
+    await asyncio.gather(*(cache.fill(OWN, user, 1, b"data") for user in users))
+    assert await asyncio.gather(*(cache.get(OWN, user) for user in users)) == [b"data"] * 300
+    assert not cache.is_away()
+
+
 async def test_a_dead_cache_finds_nothing_and_raises_nothing() -> None:
     async with open_redis("redis://127.0.0.1:1", app="test", retries=0) as redis:
         cache, user = ValkeyProfileCache(redis, FakeClock()), new_user_id()
@@ -113,10 +120,13 @@ async def test_what_changed_while_it_was_away_is_dropped_before_it_is_used_again
     valkey_url: str, redis: Redis
 ) -> None:
     clock, user = FakeClock(), new_user_id()
-    await redis.set(f"profile:{user}", b"old")
+    others = [new_user_id() for _ in range(700)]
+    for someone in (user, *others):
+        await redis.set(f"profile:{someone}", b"old")
     async with open_redis("redis://127.0.0.1:1", app="test", retries=0) as nowhere:
         cache = ValkeyProfileCache(nowhere, clock)
-        await cache.forget(user, 5)
+        for someone in (user, *others):
+            await cache.forget(someone, 5)
         assert cache.is_away()
         async with running(cache):
             await clock.slept()
@@ -129,7 +139,7 @@ async def test_what_changed_while_it_was_away_is_dropped_before_it_is_used_again
             clock.advance(RETRY_SECONDS)
             while cache.is_away():
                 await asyncio.sleep(0)
-        assert await redis.exists(f"profile:{user}") == 0
+        assert not await redis.exists(f"profile:{user}", *(f"profile:{other}" for other in others))
         await cache.fill(OWN, user, 4, b"old")
         assert await cache.get(OWN, user) is None
         await nowhere.aclose()
