@@ -61,7 +61,8 @@ async def compose(app: App[AccountsSettings]) -> None:
     )
 
     shield = Shield()
-    app.on_drain(shield.settle)
+    # After the server has stopped, before what the work needs is closed.
+    app.stack.push_async_callback(shield.settle)
     sign_in = SignIn(
         PostgresSessions(database),
         passwords,

@@ -89,16 +89,16 @@ class Profiles:
         """Creates those of a source who are not there yet. Raises ``InvalidArgument``, and
         ``AlreadyExists`` where an e-mail is somebody else's; nothing is stored then."""
         year, faults = self._year(), Faults()
-        checked = enumerate(people)
-        drafts = [
-            person
-            async for person in _in_slices(
-                lambda item: _person(item[1], year, faults, f"accounts[{item[0]}]."), checked
-            )
-        ]
-        _refuse_twins(drafts, faults)
+
+        def checked(item: tuple[int, PersonDraft]) -> Person:
+            index, sent = item
+            return _person(sent, year, faults, f"accounts[{index}].")
+
+        checks = _in_slices(checked, enumerate(people))
+        persons = [person async for person in checks]
+        _refuse_twins(persons, faults)
         faults.refuse_if_any()
-        return await self._store.create(source, drafts, self._clock.wall(), self._clock.night())
+        return await self._store.create(source, persons, self._clock.wall(), self._clock.night())
 
     async def _view(
         self,
