@@ -9,6 +9,7 @@ from datetime import UTC
 import asyncpg
 
 from eros_common.ids import JobToken, UserId, WorkerId
+from eros_common.postgres import AWAY
 from eros_scheduler.core.model import HeldJob, JobKind, LeasedRow, OwnedJob, Zone
 from eros_scheduler.ports import LeasedRows, StoreUnavailableError
 
@@ -19,13 +20,7 @@ def unavailable() -> Iterator[None]:
     try:
         yield
     except (
-        OSError,
-        TimeoutError,
-        asyncpg.InterfaceError,
-        asyncpg.PostgresConnectionError,
-        asyncpg.OperatorInterventionError,
-        asyncpg.InsufficientResourcesError,
-        asyncpg.TransactionRollbackError,
+        *AWAY,
         # Two claims met between two kinds of one person: the index let one of them through.
         asyncpg.UniqueViolationError,
     ) as error:

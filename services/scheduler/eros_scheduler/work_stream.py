@@ -45,8 +45,8 @@ class WorkStreams:
                 while not outbox.closed:
                     message = await outbox.get(self._alive_seconds)
                     if message is not None:
-                        yield message
                         self._note_sent(message)
+                        yield message
                     elif not outbox.closed:
                         yield _ALIVE
                 if outbox.overflown:

@@ -78,7 +78,7 @@ class RenewAsked:
 
 @dataclass(frozen=True, slots=True)
 class HaltSent:
-    """The halt is on the wire, at this wall second."""
+    """The halt goes on the wire, at this wall second."""
 
     nonce: str
     at: float
