@@ -1,0 +1,188 @@
+"""Job rows at full size: claim and fenced completion, and claims that find nothing.
+
+A real PostgreSQL, durable as in production, with three job rows a person, one of which is ripe: the
+first of one person in three, the second of another, the third of the last. As many clients as there
+are cores do what the scheduler and its workers do: claim a batch by the scheduler's own store, then
+hold and complete it in one transaction. Afterwards everything is done for tonight, everybody still
+sleeps, and claims look for what is not there: before any vacuum, which is the worst moment, and
+after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from statistics import median
+from typing import Any
+
+import asyncpg
+
+from bench._machine import machine, percentile
+from eros_cli.mesh.mesh import Mesh
+from eros_cli.mesh.options import MeshOptions, Part
+from eros_common import postgres
+from eros_common.ids import WorkerId
+from eros_common.phases import IdleThresholds
+from eros_scheduler.core.instructions import Attempt
+from eros_scheduler.core.model import RULES, JobKind, Zone
+from eros_scheduler.store_postgres import PostgresJobs
+
+_BATCH = 100
+_ZONES = tuple(Zone(f"Zone/{number}") for number in range(40))
+_EVENING = datetime(2026, 1, 1, 23, tzinfo=UTC)
+_NIGHT = datetime(2026, 1, 2, 5, 30, tzinfo=UTC)
+_TOMORROW = datetime(2026, 1, 2, 23, tzinfo=UTC)
+_EMPTY_CLAIMS = 20
+_SERVERS = ("DATABASE_URL", "REDIS_URL", "ACTIVITY_REDIS_URL", "CACHE_REDIS_URL")
+
+_FILL = """
+INSERT INTO scheduler.jobs (
+    user_id, kind, due_at, asleep_since, rested_at, seen_at, solo_at, zone
+)
+SELECT p.user_id, k.kind,
+    CASE WHEN k.kind = p.ripe THEN $4 ELSE $5 END,
+    p.since, p.since + ($2::interval[])[k.kind], p.since, $3::timestamptz + interval '12 hours',
+    p.zone
+FROM (
+    SELECT gen_random_uuid() AS user_id, 1 + n % 3 AS ripe,
+        $4::timestamptz - random() * interval '2 hours' AS since,
+        ($6::text[])[1 + n % cardinality($6::text[])] AS zone
+    FROM generate_series(1, $1) n
+) p CROSS JOIN generate_series(1, 3) k(kind)
+"""
+
+_HOLD = "SELECT * FROM scheduler.hold($1, $2, $3)"
+_COMPLETE = "SELECT * FROM scheduler.complete($1, $2, $3, $4)"
+_FINISH = "UPDATE scheduler.jobs SET due_at = $1 WHERE due_at < $1"
+
+
+@dataclass(frozen=True, slots=True)
+class _Rate:
+    jobs: int
+    seconds: float
+    claim_ms: list[float]
+
+
+def run(people: int = 1_000_000, seconds: float = 15.0) -> dict[str, Any]:
+    """Three job rows for each of `people`; `seconds` of claiming and completing."""
+    return asyncio.run(_run(people, seconds))
+
+
+async def _run(people: int, seconds: float) -> dict[str, Any]:
+    environment = {name: value for name, value in os.environ.items() if name not in _SERVERS}
+    options = MeshOptions(parts=frozenset({Part.POSTGRES}), environment=environment)
+    async with Mesh(options) as mesh, AsyncExitStack() as stack:
+        url = mesh.environment()["DATABASE_URL"]
+        clients = len(os.sched_getaffinity(0))
+        scheduler = await stack.enter_async_context(
+            postgres.open_pool(url, role="eros_scheduler", app="bench", size=clients)
+        )
+        matcher = await stack.enter_async_context(
+            postgres.open_pool(url, role="eros_matcher", app="bench", size=clients)
+        )
+        admin = await asyncpg.connect(url)
+        stack.push_async_callback(admin.close)
+        await _fill(admin, people)
+        jobs = PostgresJobs(scheduler, IdleThresholds())
+        rate = await _claim_and_complete(jobs, matcher, clients, seconds)
+        await admin.execute(_FINISH, _TOMORROW, timeout=600)
+        dirty = await _claim_nothing(jobs)
+        await admin.execute("VACUUM scheduler.jobs", timeout=600)
+        clean = await _claim_nothing(jobs)
+        server = await admin.fetchval("SHOW server_version")
+    about = machine("asyncpg")
+    return {
+        "jobs_per_s": round(rate.jobs / rate.seconds),
+        "empty_claim_ms": round(median(dirty), 3),
+        "people": people,
+        "rows_in_table": people * 3,
+        "batch": _BATCH,
+        "clients": clients,
+        "rows": [
+            {"case": "claims with work", "claims": len(rate.claim_ms), **_spread(rate.claim_ms)},
+            {"case": "nothing left, no vacuum yet", "claims": len(dirty), **_spread(dirty)},
+            {"case": "nothing left", "claims": len(clean), **_spread(clean)},
+        ],
+        "machine": about["machine"],
+        "versions": f"{about['versions']}, PostgreSQL {server}",
+    }
+
+
+def _spread(milliseconds: list[float]) -> dict[str, float]:
+    return {
+        "p50_ms": round(median(milliseconds), 3),
+        "p99_ms": round(percentile(milliseconds, 0.99), 3),
+        "max_ms": round(max(milliseconds), 3),
+    }
+
+
+async def _fill(admin: asyncpg.Connection, people: int) -> None:
+    await admin.executemany("INSERT INTO scheduler.zones VALUES ($1)", [(z,) for z in _ZONES])
+    idle = [timedelta(minutes=minutes) for minutes in (10, 30, 60)]
+    await admin.execute(_FILL, people, idle, _NIGHT, _EVENING, _TOMORROW, _ZONES, timeout=900)
+    await admin.execute("VACUUM (ANALYZE) scheduler.jobs", timeout=600)
+
+
+async def _claim_and_complete(
+    jobs: PostgresJobs, matcher: asyncpg.Pool, clients: int, seconds: float
+) -> _Rate:
+    claim_ms: list[float] = []
+    begun = time.monotonic()
+
+    async def client(number: int) -> int:
+        done, turn = 0, number
+        worker = WorkerId(f"bench-{number}")
+        while time.monotonic() - begun < seconds:
+            turn += 1
+            kind = tuple(RULES)[turn % len(RULES)]
+            asked = time.monotonic()
+            found = await jobs.claim(
+                Attempt(kind, _ZONES, _BATCH), owner=worker, night=_NIGHT, lease_seconds=30
+            )
+            claim_ms.append((time.monotonic() - asked) * 1000)
+            users = [row.user_id for row in found.rows]
+            tokens = [row.token for row in found.rows]
+            done += await _complete(matcher, kind, users, tokens)
+        return done
+
+    done = await asyncio.gather(*(client(number) for number in range(clients)))
+    return _Rate(sum(done), time.monotonic() - begun, claim_ms)
+
+
+async def _complete(
+    matcher: asyncpg.Pool, kind: JobKind, users: Sequence[Any], tokens: Sequence[int]
+) -> int:
+    async with matcher.acquire() as connection, connection.transaction():
+        held = await connection.fetch(
+            "SELECT * FROM scheduler.hold($1, $2, $3)", users, kind, tokens
+        )
+        done = await connection.fetch(
+            "SELECT * FROM scheduler.complete($1, $2, $3, $4)",
+            [row["user_id"] for row in held],
+            kind,
+            [row["token"] for row in held],
+            [_TOMORROW] * len(held),
+        )
+    return len(done)
+
+
+async def _claim_nothing(jobs: PostgresJobs) -> list[float]:
+    taken: list[float] = []
+    for _ in range(_EMPTY_CLAIMS):
+        for kind in RULES:
+            asked = time.monotonic()
+            found = await jobs.claim(
+                Attempt(kind, _ZONES, _BATCH),
+                owner=WorkerId("bench"),
+                night=_NIGHT,
+                lease_seconds=30,
+            )
+            taken.append((time.monotonic() - asked) * 1000)
+            if found.rows:
+                raise AssertionError(f"{len(found.rows)} rows were left")
+    return taken
