@@ -95,7 +95,8 @@ async def test_a_thawed_worker_writes_nothing(
             await session.until("ready")
             users = [UserId(uuid4()) for _ in range(ROWS)]
             lease = await jobs.lease(users)
-            lease.cpu_cap = 0.3 if child_finishes else 0.05
+            # Several seconds of work, so that a status comes in the middle of it.
+            lease.cpu_cap = 0.1 if child_finishes else 0.05
             session.say(lease=lease)
             while (await session.until("status")).rows_running < ROWS:
                 pass

@@ -15,12 +15,12 @@ from eros_matcher.worker import events as ev
 from eros_matcher.worker import instructions as do
 from eros_matcher.worker.core import DEATHS_MOST, WorkerCore
 from eros_matcher.worker.flight import Stage
-from eros_matcher.worker.jobs import HaltReason, JobKind, LeasedBatch, PreparedBatch
+from eros_matcher.worker.jobs import HaltReason, Held, JobKind, LeasedBatch, PreparedBatch
 from eros_matcher.worker.results import SETTLE_AT, SETTLE_MOST
 from tests.unit.worker.batches import batch, prepared, user
 
 T = TypeVar("T")
-NONE_KEPT: frozenset[ev.Held] = frozenset()
+NONE_KEPT: frozenset[Held] = frozenset()
 
 
 def of(kind: type[T], instructions: Iterable[do.Instruction]) -> list[T]:
@@ -52,8 +52,8 @@ def done(core: WorkerCore, *rows: int, at: float = 101.0) -> list[do.Instruction
     return core.handle(ev.RowsOut(at, [(user(row), ev.Out.DONE, b"result") for row in rows]))
 
 
-def held(row: int, *, token: int = 7) -> ev.Held:
-    return ev.Held(user(row), JobKind.MATCH, JobToken(token))
+def held(row: int, *, token: int = 7) -> Held:
+    return Held(user(row), JobKind.MATCH, JobToken(token))
 
 
 def halt(
@@ -405,7 +405,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.masked: set[UserId] = set()
         self.offered = False
         self.open = False
-        self.checkpointing: list[ev.Held] = []
+        self.checkpointing: list[Held] = []
         self.settling: list[UserId] = []
         self.ended: set[UserId] = set()
         self.owed: dict[str, tuple[set[UserId], set[UserId]]] = {}
@@ -430,7 +430,7 @@ class AnyOrder(RuleBasedStateMachine):
                     self.masked |= set(users)
                 case do.Checkpoint():
                     self.checkpointing += [
-                        ev.Held(job.user_id, found.kind, job.token) for job in found.leases
+                        Held(job.user_id, found.kind, job.token) for job in found.leases
                     ]
                 case do.Settle():
                     assert self.settling == []

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import pytest
 
 from eros_common.ids import JobToken
-from eros_matcher.worker.events import Checkpointed, CheckpointUnavailable, Held
+from eros_matcher.worker.events import Checkpointed, CheckpointUnavailable
 from eros_matcher.worker.halts import HaltCommitter
-from eros_matcher.worker.jobs import JobKind
+from eros_matcher.worker.jobs import Held, JobKind
 from eros_matcher.worker.store_fence import (
     CheckpointGroup,
     CheckpointRow,

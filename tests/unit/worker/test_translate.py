@@ -11,7 +11,7 @@ from eros_common.ids import BatchId, JobToken
 from eros_matcher.worker import events as ev
 from eros_matcher.worker import instructions as do
 from eros_matcher.worker import translate
-from eros_matcher.worker.jobs import HaltReason, JobKind
+from eros_matcher.worker.jobs import HaltReason, Held, JobKind
 from tests.unit.worker.batches import user
 
 
@@ -63,7 +63,7 @@ def test_halts_drains_and_what_is_kept() -> None:
         )
     )
     assert translate.event_of(welcome, at=5.0) == ev.Welcomed(
-        frozenset({ev.Held(user(1), JobKind.MATCH, JobToken(7))})
+        frozenset({Held(user(1), JobKind.MATCH, JobToken(7))})
     )
     assert translate.event_of(pb.WorkResponse(alive=pb.Alive()), at=5.0) is None
 
@@ -89,7 +89,7 @@ def test_every_reason_has_the_number_of_the_protocol(reason: HaltReason) -> None
 
 
 def test_the_hello_says_all_that_is_held() -> None:
-    hello = sent(do.SendHello((ev.Held(user(1), JobKind.MATCH, JobToken(7)),))).hello
+    hello = sent(do.SendHello((Held(user(1), JobKind.MATCH, JobToken(7)),))).hello
     assert (hello.worker_id, hello.protocol_version) == ("w1", translate.PROTOCOL_VERSION)
     assert list(hello.kinds) == [pb.JOB_KIND_MATCH]
     assert [(job.user_id, job.token) for job in hello.held] == [(user(1).bytes, 7)]

@@ -154,6 +154,12 @@ class Computing:
         if rejected := self.child.region.word(Word.REJECTED):
             self._count("rejected", rejected)
         cpu = self.child.cpu_seconds() - self._cpu_at_offer
+        log.debug(
+            "closed",
+            rows=len(self._users),
+            cpu_seconds=round(cpu, 4),
+            chunk_max_ms=round(self.child.region.word(Word.CHUNK_MAX_NS) / 1e6, 2),
+        )
         self._on_event(BatchClosed(self._wall(), self.child.region.error(), cpu))
 
     def _left(self, rows: tuple[int, ...]) -> None:

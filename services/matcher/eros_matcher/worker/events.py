@@ -10,17 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from eros_common.ids import BatchId, JobToken, UserId
-from eros_matcher.worker.jobs import HaltReason, JobKind, LeasedBatch, PreparedBatch
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A job by its fence."""
-
-    user_id: UserId
-    kind: JobKind
-    token: JobToken
-
+from eros_matcher.worker.jobs import HaltReason, Held, LeasedBatch, PreparedBatch
 
 # ---- events: from the stream
 
@@ -153,8 +143,6 @@ class Checkpointed:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointUnavailable:
-    """The database was not there."""
-
     jobs: Sequence[Held]
 
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from eros_common.ids import JobToken, UserId
-from eros_matcher.worker.events import Held
 from eros_matcher.worker.instructions import SendEnd
-from eros_matcher.worker.jobs import HaltReason, JobKind, Lease, LeasedBatch
+from eros_matcher.worker.jobs import HaltReason, Held, JobKind, Lease, LeasedBatch
 
 
 class Stage(Enum):

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from eros_common.ids import JobToken, UserId
-from eros_matcher.worker.events import Checkpointed, Held
+from eros_matcher.worker.events import Checkpointed
 from eros_matcher.worker.flight import Asked, Durable, Flight, Left, Row, Stage
 from eros_matcher.worker.instructions import Acked, Checkpoint, Mask
-from eros_matcher.worker.jobs import HaltReason
+from eros_matcher.worker.jobs import HaltReason, Held
 from eros_matcher.worker.outbox import Outbox
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eros_common.ids import BatchId, JobToken, UserId
-from eros_matcher.worker.events import Held
 from eros_matcher.worker.jobs import (
     HaltReason,
+    Held,
     JobKind,
     Lease,
     LeasedBatch,

@@ -38,6 +38,15 @@ class HaltReason(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A job by its fence."""
+
+    user_id: UserId
+    kind: JobKind
+    token: JobToken
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """One person's job, leased.
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from eros_common.ids import JobToken, UserId
 from eros_matcher.worker import halting
-from eros_matcher.worker.events import BatchClosed, Held, Out, Settled
+from eros_matcher.worker.events import BatchClosed, Out, Settled
 from eros_matcher.worker.flight import Durable, Flight, Stage
 from eros_matcher.worker.instructions import Mask, Offer, Settle
-from eros_matcher.worker.jobs import PreparedBatch, RowResult
+from eros_matcher.worker.jobs import Held, PreparedBatch, RowResult
 from eros_matcher.worker.outbox import Outbox
 
 SETTLE_AT = 32

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import asyncpg
 
 from eros_common.ids import JobToken, UserId
-from eros_matcher.worker.events import Held
-from eros_matcher.worker.jobs import JobKind, Lease, RowResult
+from eros_matcher.worker.jobs import Held, JobKind, Lease, RowResult
 from eros_matcher.worker.ports import ResultSink
 
 if TYPE_CHECKING:

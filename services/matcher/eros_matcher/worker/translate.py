@@ -9,7 +9,7 @@ from eros.scheduler.v1 import work_pb2 as pb
 from eros_common.ids import BatchId, JobToken, user_id_from_bytes, user_ids_from_bytes
 from eros_matcher.worker import events as ev
 from eros_matcher.worker import instructions as do
-from eros_matcher.worker.jobs import HaltReason, JobKind, Lease, LeasedBatch
+from eros_matcher.worker.jobs import HaltReason, Held, JobKind, Lease, LeasedBatch
 
 PROTOCOL_VERSION = 1
 
@@ -113,8 +113,8 @@ def _leased(lease: pb.LeaseBatch, at: float) -> ev.Leased:
     )
 
 
-def _held(job: pb.HeldJob) -> ev.Held:
-    return ev.Held(user_id_from_bytes(job.user_id), JobKind(job.kind), JobToken(job.token))
+def _held(job: pb.HeldJob) -> Held:
+    return Held(user_id_from_bytes(job.user_id), JobKind(job.kind), JobToken(job.token))
 
 
 def _halted(acked: do.Acked) -> pb.HaltedJob:
