@@ -50,6 +50,11 @@ class DataDir:
                 "folder"
             ) from None
 
+    def put_old_logs_aside(self) -> None:
+        """Those of the last run stay, as `.log.1`."""
+        for log in self.logs.glob("*.log"):
+            log.rename(log.with_name(f"{log.name}.1"))
+
     @property
     def lock(self) -> Path:
         return self.root / "lock"

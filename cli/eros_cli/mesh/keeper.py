@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from eros_cli.mesh.events import EventKind, MeshEvent, Reporter
@@ -147,3 +147,19 @@ class Keeper:
 
     def _tell(self, kind: EventKind, message: str) -> None:
         self._report(MeshEvent(kind, self.name, message))
+
+
+async def start_all(keepers: Iterable[Keeper]) -> None:
+    """At the same time; waits for all of them even when one fails, so that none is half way."""
+    await _all(keeper.start() for keeper in keepers)
+
+
+async def stop_all(keepers: Iterable[Keeper]) -> None:
+    """At the same time."""
+    await _all(keeper.stop() for keeper in keepers)
+
+
+async def _all(steps: Iterable[Awaitable[None]]) -> None:
+    for result in await asyncio.gather(*steps, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -16,7 +13,7 @@ from eros_cli.mesh.data_dir import DataDir
 from eros_cli.mesh.events import EventKind, MeshEvent, Reporter, silent
 from eros_cli.mesh.faults import MeshError
 from eros_cli.mesh.gateway import gateway_of, render_gateway, until_routed
-from eros_cli.mesh.keeper import Keeper
+from eros_cli.mesh.keeper import Keeper, start_all, stop_all
 from eros_cli.mesh.keys import ensure_keys
 from eros_cli.mesh.migrations import migrate
 from eros_cli.mesh.options import MeshOptions, NightClock, Part
@@ -26,6 +23,7 @@ from eros_cli.mesh.publication import publish_environment, publish_state
 from eros_cli.mesh.service import Service
 from eros_cli.mesh.state import sole_supervisor
 from eros_cli.mesh.stores import choose_stores
+from eros_cli.mesh.temporary import temporary_data_dir
 
 
 class Mesh:
@@ -116,12 +114,13 @@ class Mesh:
         """
         self.plan.change(night, settings or {})
         rows = [
-            [name for part in row for name in self.plan.names_of(part)] for row in self.plan.rows()
+            [self._keepers[name] for part in row for name in self.plan.names_of(part)]
+            for row in self.plan.rows()
         ]
         for row in reversed(rows):
-            await _all(self.stop(name) for name in row)
+            await stop_all(row)
         for row in rows:
-            await _all(self._keepers[name].start() for name in row)
+            await start_all(row)
         await self._until_routed(self._keepers)
         publish_environment(self.plan)
 
@@ -145,7 +144,7 @@ class Mesh:
         data = self._open_data_dir()
         data.create()
         self._stack.enter_context(sole_supervisor(data))
-        _keep_one_old_log(data.logs)
+        data.put_old_logs_aside()
         addresses = choose_addresses(self.options)
         stores = choose_stores(self.options, data, addresses)
         self._plan = plan = Plan(self.options, data, addresses, stores)
@@ -167,9 +166,7 @@ class Mesh:
     def _open_data_dir(self) -> DataDir:
         if self.options.data_dir is not None:
             return DataDir(self.options.data_dir)
-        temporary = tempfile.mkdtemp(prefix="eros-")
-        self._stack.callback(shutil.rmtree, temporary, ignore_errors=True)
-        return DataDir(Path(temporary))
+        return self._stack.enter_context(temporary_data_dir())
 
     async def _migrate(self, database_url: str) -> None:
         applied = await migrate(database_url)
@@ -190,8 +187,8 @@ class Mesh:
             for make in makers
         ]
         self._keepers |= {keeper.name: keeper for keeper in keepers}
-        self._stack.push_async_callback(_stop_row, keepers)
-        await _all(keeper.start() for keeper in keepers)
+        self._stack.push_async_callback(stop_all, keepers)
+        await start_all(keepers)
 
     async def _until_routed(self, names: Iterable[str]) -> None:
         if "envoy" in self._keepers and self._keepers["envoy"].serving.is_set():
@@ -199,19 +196,3 @@ class Mesh:
 
     def _publish_state(self) -> None:
         publish_state(self.plan, self._keepers)
-
-
-async def _all(steps: Iterable[Awaitable[None]]) -> None:
-    """Wait for all of them even when one fails, so that whoever stops them meets none half way."""
-    for result in await asyncio.gather(*steps, return_exceptions=True):
-        if isinstance(result, BaseException):
-            raise result
-
-
-async def _stop_row(keepers: Iterable[Keeper]) -> None:
-    await _all(keeper.stop() for keeper in keepers)
-
-
-def _keep_one_old_log(logs: Path) -> None:
-    for log in logs.glob("*.log"):
-        log.rename(log.with_name(f"{log.name}.1"))

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from eros_cli.mesh.state import (
     sole_supervisor,
     write_state,
 )
+from eros_cli.mesh.temporary import temporary_data_dir
 
 _SLEEPS = "import signal; signal.pause()"
 _IGNORES_SIGTERM = (
@@ -128,3 +130,22 @@ def test_who_does_not_stop_is_killed() -> None:
         assert process is not None
         process.end(signal.SIGTERM, seconds=0.1)
         assert deaf.wait(timeout=0) == -signal.SIGKILL
+
+
+def test_what_a_killed_supervisor_left_in_the_temporary_folder_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    me = ProcessId.of_this_process()
+    with temporary_data_dir() as running:
+        running.create()
+        write_state(running, state_of(running, me))
+        abandoned = DataDir(tmp_path / "eros-mesh-abandoned")
+        abandoned.create()
+        write_state(abandoned, state_of(abandoned, dead(me)))
+        starting = tmp_path / "eros-mesh-starting"
+        starting.mkdir()
+        with temporary_data_dir() as another:
+            left = {path.name for path in tmp_path.iterdir()}
+            assert left == {running.root.name, starting.name, another.root.name}
+    assert {path.name for path in tmp_path.iterdir()} == {starting.name}
