@@ -13,6 +13,8 @@ log = logging.get("tasks")
 
 T = TypeVar("T")
 
+_CANCEL_AGAIN_SECONDS = 0.2
+
 
 class BackgroundFailed(Exception):
     """A background task ended; its error, if it raised one, is the cause."""
@@ -44,9 +46,10 @@ class Supervisor:
         """Cancels all tasks, the last started first, and waits for each."""
         self._stopping = True
         for task in reversed(self._tasks):
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            # Until Python 3.12 asyncio.wait_for, which redis-py sends with, may swallow a cancel.
+            while not task.done():
+                task.cancel()
+                await asyncio.wait({task}, timeout=_CANCEL_AGAIN_SECONDS)
         self._tasks.clear()
 
     async def _watch(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
