@@ -40,6 +40,7 @@ class App(Generic[S]):
         self.tasks: list[tuple[str, Hook]] = []
         self.warmers: list[Hook] = []
         self.drainers: list[Hook] = []
+        self._gone_after: dict[str, float] = {}
         if settings.listen is not None:
             self.registrations[settings.listen] = []  # health, even if nothing else
 
@@ -54,13 +55,19 @@ class App(Generic[S]):
         *,
         listen: str | None = None,
         policy: Policy | None = None,
+        gone_after_seconds: float | None = None,
     ) -> None:
-        """Serves a servicer, on the main port or on an extra one. ``policy`` for foreign protos."""
+        """Serves a servicer, on the main port or on an extra one. ``policy`` for foreign protos.
+
+        ``gone_after_seconds``: a client of this port that is silent for so long is gone.
+        """
         where = listen or self.settings.listen
         if where is None:
             raise SettingsFault(["EROS_LISTEN: is not set"])
         registration = Registration(add, servicer, policy=policy)
         self.registrations.setdefault(where, []).append(registration)
+        if gone_after_seconds is not None:
+            self._gone_after[where] = gone_after_seconds
 
     def background(self, name: str, run: Hook) -> None:
         """Runs for ever beside the requests; its end is the service's end."""
@@ -119,6 +126,7 @@ class App(Generic[S]):
             # An extra port carries streams of one peer (Envoy's access log), cut for no gain.
             max_connection_age_seconds=settings.max_connection_age_seconds if is_main else 0.0,
             default_timeout_seconds=settings.call_timeout_seconds,
+            gone_after_seconds=self._gone_after.get(listen),
         )
 
 

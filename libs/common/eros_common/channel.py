@@ -63,6 +63,8 @@ def open_channel(
         ("grpc.enable_retries", int(retry)),
         ("grpc.keepalive_time_ms", round(ping_seconds * 1000)),
         ("grpc.keepalive_timeout_ms", 5000),
+        # Without it a ping may stay unanswered for a minute, whatever the line above says.
+        ("grpc.http2.ping_timeout_ms", 5000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.max_receive_message_length", max_message_bytes),

@@ -33,18 +33,27 @@ class ServerOptions:
     max_message_bytes: int = 4 * 1024 * 1024
     max_connection_age_seconds: float = 0.0
     default_timeout_seconds: float | None = 10.0
+    gone_after_seconds: float | None = None
+    """A client that answers no ping for so long is gone; None: 5 s after two ping intervals."""
 
     def channel_arguments(self) -> list[tuple[str, int]]:
         ping_ms = round(self.client_ping_seconds * 1000)
+        our_ping_ms, answer_ms = ping_ms * 2, 5000
+        if self.gone_after_seconds is not None:
+            our_ping_ms = answer_ms = round(self.gone_after_seconds * 500)
         arguments = [
             # On by default, and then two servers share a port without a word.
             ("grpc.so_reuseport", 0),
             ("grpc.max_receive_message_length", self.max_message_bytes),
             ("grpc.max_send_message_length", self.max_message_bytes),
             # A client that is gone without a word is noticed here.
-            ("grpc.keepalive_time_ms", ping_ms * 2),
-            ("grpc.keepalive_timeout_ms", 5000),
+            ("grpc.keepalive_time_ms", our_ping_ms),
+            ("grpc.keepalive_timeout_ms", answer_ms),
+            # Without it a ping may stay unanswered for a minute, whatever the line above says.
+            ("grpc.http2.ping_timeout_ms", answer_ms),
             ("grpc.keepalive_permit_without_calls", 1),
+            # By default no more than two pings go to a stream on which we send nothing.
+            ("grpc.http2.max_pings_without_data", 0),
             # Pings more often than every 5 minutes are refused by default.
             ("grpc.http2.min_ping_interval_without_data_ms", ping_ms // 2),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", ping_ms // 2),
