@@ -22,6 +22,9 @@ from eros_common.lifecycle import App, main
 from eros_common.policy import Policy
 from eros_common.redis import open_redis
 
+CLOCK_TOLERANCE_SECONDS = 5.0
+"""By how much (wall) a sweep may come late, or the clocks of two machines differ."""
+
 
 async def compose(app: App[ActivitySettings]) -> None:
     """Wires the service."""
@@ -31,7 +34,11 @@ async def compose(app: App[ActivitySettings]) -> None:
     # Reading the log waits in the store: a connection of its own, with more patience.
     waiting = await app.enter(open_redis(url, app=app.name, timeout_seconds=3.0))
     people = ValkeyPeople(
-        functions, settings.rules, shard_count=shards, kept_seconds=settings.events_kept_seconds
+        functions,
+        settings.rules,
+        shard_count=shards,
+        kept_seconds=settings.events_kept_seconds,
+        clock_tolerance=CLOCK_TOLERANCE_SECONDS * clock.rate,
     )
     transitions = ValkeyLog(functions, waiting, shard_count=shards)
 
@@ -92,6 +99,7 @@ async def compose(app: App[ActivitySettings]) -> None:
         AccessLogServicer(logs, clock),
         listen=settings.als_listen,
         policy=Policy.public(),
+        gone_after_seconds=settings.stream_silence_seconds,
     )
 
 

@@ -32,11 +32,24 @@ class Reader:
 
     def __init__(self, logs: AccessLogs) -> None:
         self._logs = logs
+        self._taking: asyncio.Future[None] | None = None
 
     async def take(
         self, interactions: Sequence[Interaction], numbers: Mapping[Source, Sequence[int]]
     ) -> None:
         """Part of a log; returns when its signs of life are in the store."""
+        # A stream that ends meanwhile does not undo what has arrived.
+        self._taking = asyncio.ensure_future(self._take(interactions, numbers))
+        await asyncio.shield(self._taking)
+
+    async def taken(self) -> None:
+        """Waits until what arrived is in the store."""
+        if self._taking is not None:
+            await self._taking
+
+    async def _take(
+        self, interactions: Sequence[Interaction], numbers: Mapping[Source, Sequence[int]]
+    ) -> None:
         if interactions:
             await self._logs.touches.apply(interactions)
         for source, arrived in numbers.items():
@@ -153,6 +166,7 @@ class AccessLogs:
 
     async def _close(self, reader: Reader) -> None:
         """The stream ended: another one must continue its sources, here or at another replica."""
+        await reader.taken()
         try:
             await self._save(reader)
         except StoreAway as error:

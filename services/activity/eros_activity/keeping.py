@@ -56,7 +56,9 @@ class Keeper:
         while True:
             started = self._clock.monotonic()
             try:
-                swept = await self._people.sweep(self._clock.night().timestamp())
+                swept = await self._people.sweep(
+                    self._clock.night().timestamp(), starting=self._epoch is None
+                )
             except StoreAway as error:
                 self._lookout.fails("sweep", error.why)
             else:

@@ -53,8 +53,11 @@ class Lookout:
         """For so long, until now, signs of life may have been lost."""
         now = self._clock.wall().timestamp()
         pause = pause_after(gap_seconds, now, self._interval, reason)
-        if self.pause is not None and pause.until < self.pause.until + _STEP_SECONDS:
-            return
+        known = self.pause
+        if known is not None:
+            step = _STEP_SECONDS if known.reason == reason else 0.0
+            if pause.until <= known.until + step:
+                return
         self.learn(pause)
         log.warning("blind", gap_seconds=round(gap_seconds, 3), reason=reason)
         self._pauses.add(1)

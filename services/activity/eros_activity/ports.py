@@ -84,8 +84,12 @@ class PeopleStore(Protocol):
         """
         ...
 
-    async def sweep(self, now: float) -> Swept:
-        """Announces everybody who is idle for phase 1 by now (night), once among all replicas."""
+    async def sweep(self, now: float, *, starting: bool = False) -> Swept:
+        """Announces everybody who is idle for phase 1 by now (night), once among all replicas.
+
+        ``starting``: the first of this replica. Only then is it believed that the night clock was
+        set back; later it is this sweep that was late.
+        """
         ...
 
     async def forget(self, now: float) -> int:

@@ -106,10 +106,10 @@ class MemoryPeople:
         self._log.append(transitions)
         return {t.user for t in transitions if t.kind is TransitionKind.WOKE}
 
-    async def sweep(self, now: float) -> Swept:
+    async def sweep(self, now: float, *, starting: bool = False) -> Swept:
         continuity = Continuity.NEW if self._ledger is None else Continuity.SAME
         ledger = self._at(now)
-        if ledger.rewind(now):
+        if starting and ledger.rewind(now):
             continuity = Continuity.REWOUND
             self._log.begin_epoch()
         asleep = ledger.sweep(now)

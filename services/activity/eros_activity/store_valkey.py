@@ -28,6 +28,7 @@ from eros_activity.valkey_functions import Call, Functions
 _TOUCH: Final = struct.Struct("<16sdd")
 _PLACE: Final = struct.Struct("<16sd")
 _PAGE_TOKEN: Final = struct.Struct("<H16sd")
+_FAR: Final = 1e300
 _START: Final = (bytes(16), float("-inf"))
 _SESSION: Final = struct.Struct("<d")
 #: So many people are touched, swept or forgotten in one function call: whoever else wants something
@@ -36,7 +37,11 @@ _PAGE: Final = 500
 
 
 class ValkeyPeople:
-    """``PeopleStore`` on Valkey."""
+    """``PeopleStore`` on Valkey.
+
+    ``clock_tolerance``: by how many night seconds replicas may disagree on now. ``kept_seconds``:
+    how long events are kept, wall.
+    """
 
     def __init__(
         self,
@@ -45,12 +50,14 @@ class ValkeyPeople:
         *,
         shard_count: int,
         kept_seconds: float,
+        clock_tolerance: float = 0.0,
         page: int = _PAGE,
     ) -> None:
         self._functions = functions
         self._rules = rules
         self._shards = shards(shard_count)
         self._kept_ms = round(kept_seconds * 1000)
+        self._clock_tolerance = clock_tolerance
         self._page = page
 
     async def touch(self, batch: Sequence[Interaction], now: float) -> set[UserKey]:
@@ -69,13 +76,14 @@ class ValkeyPeople:
             answers = await self._functions.call(calls)
         return {UserKey(ids[at : at + 16]) for ids in answers for at in range(0, len(ids), 16)}
 
-    async def sweep(self, now: float) -> Swept:
+    async def sweep(self, now: float, *, starting: bool = False) -> Swept:
+        latest = now + self._clock_tolerance if starting else _FAR
         asleep, continuity = 0, Continuity.SAME
         epochs: dict[int, bytes] = {}
         watched_since, unwatched = float("-inf"), -1.0
         pending: Sequence[Shard] = self._shards
         while pending:
-            answers = await self._functions.call([self._sweep(s, now) for s in pending])
+            answers = await self._functions.call([self._sweep(s, now, latest) for s in pending])
             unfinished = []
             for shard, (happened, epoch, since, before, count, more) in zip(
                 pending, answers, strict=True
@@ -145,12 +153,13 @@ class ValkeyPeople:
         )
         return [UserKey(user) for user, _ in islice(newest, limit)]
 
-    def _sweep(self, shard: Shard, now: float) -> Call:
+    def _sweep(self, shard: Shard, now: float, latest: float) -> Call:
         return Call(
             "sweep",
             shard.keys,
             (
                 repr(now),
+                repr(latest),
                 repr(now - self._rules.idle.phase1),
                 repr(now - self._rules.session_end),
                 self._page,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterable
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +32,7 @@ class Activity:
     """A running replica. Night settings are such that a test can pass ten minutes in no time."""
 
     stub: activity_pb2_grpc.ActivityServiceStub
+    address: str
     als_address: str
     tokens: TestTokens
 
@@ -66,6 +68,10 @@ class Activity:
         return self.tokens.service(service, "activity")
 
 
+class StreamEnded(Exception):
+    """The service ended a stream."""
+
+
 @dataclass(slots=True)
 class Watcher:
     """What a scheduler sees of one stream."""
@@ -82,11 +88,25 @@ class Watcher:
     watched_since: float = 0.0
 
     async def next(self) -> pb.WatchTransitionsResponse:
-        message = await self.call.read()
-        assert isinstance(message, pb.WatchTransitionsResponse), "the stream ended"
+        try:
+            message = await self.call.read()
+        except grpc.aio.AioRpcError as error:
+            raise StreamEnded(error.details()) from error
+        if not isinstance(message, pb.WatchTransitionsResponse):
+            raise StreamEnded
         self.messages += 1
         self._note(message)
         return message
+
+    async def end(self) -> grpc.StatusCode:
+        """Reads until the stream ends, and why it did."""
+        async with asyncio.timeout(15):
+            try:
+                while True:
+                    await self.next()
+            except StreamEnded:
+                code: grpc.StatusCode = await self.call.code()
+                return code
 
     async def until(self, seen: Callable[[Watcher], bool], seconds: float = 15) -> Watcher:
         """Reads on until what is wanted has been seen."""
@@ -94,6 +114,10 @@ class Watcher:
             while not seen(self):
                 await self.next()
         return self
+
+    def paused(self, reason: str) -> bool:
+        """Whether a pause for this reason holds."""
+        return reason in self.pause_reason and self.paused_until > time.time()
 
     def happened(self, user: UserId) -> list[int]:
         return [e.kind for e in self.events if e.user_id == user.bytes]
@@ -123,14 +147,15 @@ async def activity(url: str, tokens: TestTokens, **settings: Any) -> AsyncIterat
         activity_redis=url,
         listen=MAIN,
         als_listen=ALS,
-        stop_grace_seconds=2.0,
-        **{"sweep_seconds": 0.05, **settings},
+        **{"stop_grace_seconds": 2.0, "sweep_seconds": 0.05, **settings},
     )
     async with running("activity", chosen, compose, auth=tokens.auth("activity")) as service:
-        channel = open_channel(f"127.0.0.1:{service.port}", retry=False)
+        address = f"127.0.0.1:{service.port}"
+        channel = open_channel(address, retry=False)
         try:
             yield Activity(
                 activity_pb2_grpc.ActivityServiceStub(channel),
+                address,
                 f"127.0.0.2:{service.port_of(ALS)}",
                 tokens,
             )
@@ -148,8 +173,8 @@ class Gateway:
         self._call: Any = None
         self._channel: grpc.aio.Channel | None = None
 
-    async def connect(self, replica: Activity) -> None:
-        self._channel = grpc.aio.insecure_channel(replica.als_address)
+    async def connect(self, address: str) -> None:
+        self._channel = grpc.aio.insecure_channel(address)
         stub = als_pb2_grpc.AccessLogServiceStub(self._channel)
         self._call = stub.StreamAccessLogs()
 
@@ -158,13 +183,13 @@ class Gateway:
         self._call.cancel()
         await self._channel.close()
 
-    def entry(self, user: UserId | None, start: float, **stamp: Any) -> Any:
+    def entry(self, user: UserId | str, start: float, **stamp: Any) -> Any:
         """One request that began at a wall instant; takes the next number."""
         entry = als_pb2.StreamAccessLogsMessage.HTTPAccessLogEntries().log_entry.add()
         properties = entry.common_properties
         properties.start_time.FromNanoseconds(round(start * 1e9))
         fields = {
-            "user": str(user) if user else "",
+            "user": str(user),
             "boot": self.boot,
             "worker": self.worker,
             "seq": next(self.numbers),
@@ -187,9 +212,10 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateway(replica: Activity, worker: str = "w1") -> AsyncIterator[Gateway]:
+async def gateway(address: str, worker: str = "w1") -> AsyncIterator[Gateway]:
+    """A gateway that streams to a replica's access-log address."""
     one = Gateway(worker=worker)
-    await one.connect(replica)
+    await one.connect(address)
     try:
         yield one
     finally:
@@ -198,7 +224,3 @@ async def gateway(replica: Activity, worker: str = "w1") -> AsyncIterator[Gatewa
 
 def users(count: int) -> list[UserId]:
     return [new_user_id() for _ in range(count)]
-
-
-def kinds(events: Iterable[pb.Transition]) -> list[int]:
-    return [event.kind for event in events]

@@ -73,9 +73,9 @@ def agreement(url: str) -> type[RuleBasedStateMachine]:
             self._same(touch)
 
         @rule()
-        def sweeps(self) -> None:
+        def sweeps(self, *, starting: bool = False) -> None:
             async def sweep(stores: Stores) -> object:
-                swept: Swept = await stores.people.sweep(self.now)
+                swept: Swept = await stores.people.sweep(self.now, starting=starting)
                 return swept.asleep, swept.continuity
 
             self._same(sweep)
@@ -87,11 +87,11 @@ def agreement(url: str) -> type[RuleBasedStateMachine]:
 
             self._same(forget)
 
-        @rule(seconds=steps)
-        def clock_is_set_back(self, seconds: float) -> None:
+        @rule(seconds=steps, starting=st.booleans())
+        def clock_is_set_back(self, seconds: float, starting: bool) -> None:
             self.now -= seconds
             before = [cursor.epoch for cursor in self.cursors]
-            self.sweeps()
+            self.sweeps(starting=starting)
 
             async def ends() -> list[Cursor]:
                 return [await stores.log.end() for stores in self.both]

@@ -39,9 +39,9 @@ class FlakyPeople(MemoryPeople):
         self._reach()
         return await super().forget(now)
 
-    async def sweep(self, now: float) -> Swept:
+    async def sweep(self, now: float, *, starting: bool = False) -> Swept:
         self._reach()
-        return await super().sweep(now)
+        return await super().sweep(now, starting=starting)
 
     def _reach(self) -> None:
         if self.away:

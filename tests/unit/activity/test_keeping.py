@@ -84,7 +84,8 @@ async def test_a_store_that_began_anew(
         await parts.keeper.ready()
         generation = parts.hub.generation
 
-        async def sweep(now: float) -> Swept:
+        async def sweep(now: float, *, starting: bool) -> Swept:
+            assert not starting
             return Swept(0, continuity, 77, now, 1.0)
 
         monkeypatch.setattr(parts.people, "sweep", sweep)

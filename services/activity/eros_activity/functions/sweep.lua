@@ -1,7 +1,7 @@
 -- The first sweep of a shard, or of a run of this server, or after the night clock was set back,
 -- begins an epoch: cursors from before are no longer good. Returns what happened (`Continuity`),
 -- and whether rewinding needs another call.
-local function begin(keys, now, sleep_horizon, session_horizon, page, epoch, layout)
+local function begin(keys, now, latest, sleep_horizon, session_horizon, page, epoch, layout)
   local people, _, events, state = unpack(keys)
   local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
   local known = redis.call('HMGET', state, 'run', 'sleep_at', 'layout')
@@ -11,7 +11,7 @@ local function begin(keys, now, sleep_horizon, session_horizon, page, epoch, lay
     continuity = 3
   elseif known[1] ~= run then
     continuity = 2
-  elseif tonumber(known[2]) > now then
+  elseif tonumber(known[2]) > latest then
     local future = redis.call('ZRANGEBYSCORE', people, '(' .. text(now), '+inf', 'LIMIT', 0, page)
     for _, id in ipairs(future) do redis.call('ZADD', people, text(now), id) end
     if #future == page then return 1, true end
@@ -38,19 +38,21 @@ local function trim(events, kept)
   redis.call('XTRIM', events, 'MINID', '~', last_ms < horizon and last[1] or text(horizon))
 end
 
--- ARGV: now, sleep horizon, session horizon, page, epoch to begin, layout, milliseconds kept.
+-- ARGV: now, the latest mark to believe, sleep horizon, session horizon, page, epoch to begin, layout,
+-- milliseconds kept.
 -- Returns continuity, epoch, since, seconds since the sweep before (-1 if there was none), how many
 -- fell asleep, 1 if more do.
 local function sweep(keys, args)
   local people, sessions, events, state = unpack(keys)
-  local now, sleep_horizon, session_horizon = tonumber(args[1]), tonumber(args[2]), tonumber(args[3])
-  local page, epoch, layout = tonumber(args[4]), args[5], args[6]
+  local now, latest = tonumber(args[1]), tonumber(args[2])
+  local sleep_horizon, session_horizon = tonumber(args[3]), tonumber(args[4])
+  local page, epoch, layout = tonumber(args[5]), args[6], args[7]
   local before = redis.call('HMGET', state, 'layout', 'swept')
   if before[1] and before[1] ~= layout then
     return redis.error_reply('LAYOUT this is shard ' .. before[1] .. ', not ' .. layout)
   end
   local continuity, rewinding =
-    begin(keys, now, sleep_horizon, session_horizon, page, epoch, layout)
+    begin(keys, now, latest, sleep_horizon, session_horizon, page, epoch, layout)
   local asleep, more, more_sessions = {}, rewinding, false
   if not rewinding then
     local sleep, session = marks(state)
@@ -62,7 +64,7 @@ local function sweep(keys, args)
       asleep[#asleep + 1] = struct.pack('<c16d', crossed[i], tonumber(crossed[i + 1]))
     end
     append(events, 'asleep', asleep)
-    trim(events, tonumber(args[7]))
+    trim(events, tonumber(args[8]))
   end
   local swept = server_seconds()
   redis.call('HSET', state, 'swept', text(swept))

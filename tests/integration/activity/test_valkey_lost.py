@@ -1,0 +1,117 @@
+"""Valkey away, restarted, or emptied: nobody's sleep is trusted for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import grpc
+import pytest
+
+from eros.activity.v1 import activity_pb2 as pb
+from eros_common.testing import TestTokens
+from tests.integration.activity.own_valkey import own_valkey
+from tests.integration.activity.service import activity, users
+
+WOKE = pb.TRANSITION_KIND_WOKE
+QUICK = {"stream_silence_seconds": 0.4}
+
+
+async def test_restarted_with_its_data(tmp_path: Path, tokens: TestTokens) -> None:
+    [user] = users(1)
+    seen = time.time() - 3600
+    async with own_valkey(tmp_path) as valkey, activity(valkey.url, tokens, **QUICK) as replica:
+        await replica.touch((user, seen))
+        async with replica.watch() as watcher:
+            await watcher.until(lambda w: w.snapshot_ended)
+            await valkey.write_down()
+            await valkey.kill()
+            await valkey.start()
+            assert await watcher.end() is grpc.StatusCode.UNAVAILABLE
+        async with replica.watch(watcher.cursor) as watcher:
+            await watcher.until(lambda w: w.snapshot_ended)
+            await watcher.until(lambda w: w.paused_until > time.time() + 55)
+            # Idle clocks ran on.
+            assert watcher.asleep == {user: pytest.approx(seen, abs=1e-3)}
+            assert watcher.watched_since < time.time()
+
+
+async def test_restarted_without_its_data(tmp_path: Path, tokens: TestTokens) -> None:
+    [user] = users(1)
+    async with (
+        own_valkey(tmp_path, durable=False) as valkey,
+        activity(valkey.url, tokens, **QUICK) as replica,
+    ):
+        await replica.touch((user, time.time() - 3600))
+        async with replica.watch() as watcher:
+            await watcher.until(lambda w: w.snapshot_ended and user in w.asleep)
+            watched_since = watcher.watched_since
+            await valkey.kill()
+            await valkey.start()
+            assert await watcher.end() is grpc.StatusCode.UNAVAILABLE
+        async with replica.watch(watcher.cursor) as watcher:
+            await watcher.until(lambda w: w.snapshot_ended and w.paused_until > 0)
+            assert watcher.asleep == {}
+            assert watched_since < watcher.watched_since <= time.time()
+            # People are known again as they come, with idle clocks from when watching began.
+            await replica.heartbeat(user)
+            assert (await replica.stats()).known_users == 1
+
+
+async def test_emptied_between_two_sweeps(valkey_url: str, tokens: TestTokens) -> None:
+    from tests.support.stores import empty_valkey
+
+    [user] = users(1)
+    async with activity(valkey_url, tokens, sweep_seconds=30.0) as replica:
+        await empty_valkey(valkey_url)
+        await replica.heartbeat(user)
+        assert (await replica.stats()).known_users == 1
+
+
+async def test_away_for_long_pauses_without_its_help(tmp_path: Path, tokens: TestTokens) -> None:
+    asleep, awake = users(2)
+    async with own_valkey(tmp_path) as valkey, activity(valkey.url, tokens, **QUICK) as replica:
+        await replica.touch((asleep, time.time() - 3600))
+        async with replica.watch() as watcher:
+            await watcher.until(lambda w: w.snapshot_ended)
+            await valkey.write_down()
+            await valkey.kill()
+            await watcher.until(lambda w: w.paused_until > 0)
+            # Signs of life that come now are kept until it is back.
+            with pytest.raises(grpc.aio.AioRpcError) as error:
+                await replica.heartbeat(awake)
+            assert error.value.code() is grpc.StatusCode.UNAVAILABLE
+            with pytest.raises(grpc.aio.AioRpcError) as error:
+                await replica.stats()
+            assert error.value.code() is grpc.StatusCode.UNAVAILABLE
+            await valkey.start()
+            assert await watcher.end() is grpc.StatusCode.UNAVAILABLE
+        async with asyncio.timeout(15):
+            while (stats := await replica.stats()).known_users < 2:
+                await asyncio.sleep(0.02)
+        assert stats.awake == 1
+        assert stats.paused_until.ToNanoseconds() / 1e9 > time.time()
+        async with replica.watch() as watcher:
+            await watcher.until(lambda w: w.snapshot_ended and w.paused_until > 0)
+
+
+async def test_nobody_watched_while_every_replica_was_down(
+    valkey_url: str, tokens: TestTokens
+) -> None:
+    async with activity(valkey_url, tokens, **QUICK):
+        pass
+    await asyncio.sleep(0.6)  # this very gap is what is tested
+    async with activity(valkey_url, tokens, **QUICK) as replica, replica.watch() as watcher:
+        await watcher.until(lambda w: w.paused("nobody watched"))
+        assert watcher.messages == 1
+
+
+async def test_data_of_another_number_of_shards_are_refused(
+    valkey_url: str, tokens: TestTokens
+) -> None:
+    async with activity(valkey_url, tokens, activity_shards=2):
+        pass
+    with pytest.raises(Exception, match=r"sweep|LAYOUT|shard"):
+        async with activity(valkey_url, tokens, activity_shards=8):
+            pass
