@@ -7,7 +7,7 @@ response never began; it is a sign of life all the same.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from typing import Any
 
 from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
@@ -33,29 +33,32 @@ class AccessLogServicer(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[
     async def StreamAccessLogs(self, request_iterator: AsyncIterator[Any], context: Any) -> Any:
         async with self._logs.reading() as reader:
             async for message in self._logs.until_closed(request_iterator):
-                await reader.take(*self._meaning(message.http_logs.log_entry))
+                await reader.take(*meaning(message, self._clock))
         return als_pb2.StreamAccessLogsResponse()
 
-    def _meaning(self, entries: Iterable[Any]) -> tuple[list[Interaction], dict[Source, list[int]]]:
-        wall, now = self._clock.wall().timestamp(), self._clock.night().timestamp()
-        rate = self._clock.rate
-        interactions: list[Interaction] = []
-        numbers: dict[Source, list[int]] = {}
-        for entry in entries:
-            properties = entry.common_properties
-            stamp = properties.metadata.filter_metadata[NAMESPACE].fields
-            number = int(stamp["seq"].number_value)
-            if number:
-                source = Source(stamp["boot"].string_value, stamp["worker"].string_value)
-                numbers.setdefault(source, []).append(number)
-            user = _user(stamp["user"].string_value)
-            if user is None or stamp["background"].bool_value:
-                continue
-            start = properties.start_time
-            # By two machines' clocks a request may arrive in the future.
-            arrived = min(start.seconds + start.nanos / 1e9 or wall, wall)
-            interactions.append(Interaction(user, now - (wall - arrived) * rate, arrived))
-        return interactions, numbers
+
+def meaning(
+    message: als_pb2.StreamAccessLogsMessage, clock: Clock
+) -> tuple[list[Interaction], dict[Source, list[int]]]:
+    """The signs of life in a part of a log, and the numbers of its entries by source."""
+    wall, now, rate = clock.wall().timestamp(), clock.night().timestamp(), clock.rate
+    interactions: list[Interaction] = []
+    numbers: dict[Source, list[int]] = {}
+    for entry in message.http_logs.log_entry:
+        properties = entry.common_properties
+        stamp = properties.metadata.filter_metadata[NAMESPACE].fields
+        number = int(stamp["seq"].number_value)
+        if number:
+            source = Source(stamp["boot"].string_value, stamp["worker"].string_value)
+            numbers.setdefault(source, []).append(number)
+        user = _user(stamp["user"].string_value)
+        if user is None or stamp["background"].bool_value:
+            continue
+        start = properties.start_time
+        # By two machines' clocks a request may arrive in the future.
+        arrived = min(start.seconds + start.nanos / 1e9 or wall, wall)
+        interactions.append(Interaction(user, now - (wall - arrived) * rate, arrived))
+    return interactions, numbers
 
 
 def _user(text: str) -> UserKey | None:

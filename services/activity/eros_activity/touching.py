@@ -17,7 +17,7 @@ from eros_activity.ports import PeopleStore, StoreAway
 from eros_common.clocks import Clock
 from eros_common.errors import Unavailable
 
-_AT_ONCE: Final = 4000
+_AT_ONCE: Final = 500
 _MAX_PENDING: Final = 200_000
 _FIRST_RETRY_SECONDS: Final = 0.05
 _LONGEST_RETRY_SECONDS: Final = 0.5

@@ -15,7 +15,7 @@ from eros_activity.ports import Entry, PeopleStore
 from eros_common.errors import Unavailable
 
 KEEPALIVE_SECONDS: Final = 0.5
-_PAGE: Final = 2000
+_PAGE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
