@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import cache
 from typing import Any
 
 import protovalidate
+from buf.validate import validate_pb2
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from eros_common.errors import FieldFault, InvalidArgument
@@ -13,12 +16,36 @@ from eros_common.errors import FieldFault, InvalidArgument
 
 def check(message: Message) -> None:
     """Raises ``InvalidArgument`` with one fault per violated rule."""
+    # protovalidate walks a whole message even where nothing declares a rule: 11 microseconds for
+    # each entry of Envoy's access log.
+    if not has_rules(message.DESCRIPTOR):
+        return
     violations = protovalidate.collect_violations(message)
     if violations:
         faults = [_fault(violation) for violation in violations]
         first = faults[0]
         where = f"{first.field}: " if first.field else ""
         raise InvalidArgument(f"{where}{first.message}", *faults)
+
+
+@cache
+def has_rules(descriptor: Any) -> bool:
+    """Whether a message, or any that it may hold, declares a rule."""
+    seen: set[str] = set()
+    open_ends: list[Descriptor] = [descriptor]
+    while open_ends:
+        one = open_ends.pop()
+        if one.full_name in seen:
+            continue
+        seen.add(one.full_name)
+        if (
+            one.GetOptions().HasExtension(validate_pb2.message)
+            or any(f.GetOptions().HasExtension(validate_pb2.field) for f in one.fields)
+            or any(o.GetOptions().HasExtension(validate_pb2.oneof) for o in one.oneofs)
+        ):
+            return True
+        open_ends += [f.message_type for f in one.fields if f.message_type is not None]
+    return False
 
 
 def _fault(violation: protovalidate.Violation) -> FieldFault:
