@@ -145,7 +145,7 @@ async def _touch(
             message = als_pb2.StreamAccessLogsMessage.FromString(messages[position % len(messages)])
             position += _STREAMS
             interactions, _ = meaning(message, clock)
-            await touches.apply(interactions)
+            await asyncio.shield(touches.submit(interactions))
             count += len(interactions)
 
     valkey, python, started = await _valkey_seconds(redis), time.process_time(), time.perf_counter()

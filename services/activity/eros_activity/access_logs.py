@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
-from typing import Final, TypeVar
+from functools import partial
+from typing import Final
 
 from eros_activity.domain.gaps import Numbers, Source
-from eros_activity.domain.people import Interaction
+from eros_activity.domain.people import Interaction, UserKey
 from eros_activity.lookout import Lookout
 from eros_activity.ports import SourceRegister, StoreAway
 from eros_activity.touching import Touches
@@ -22,9 +24,9 @@ from eros_common.clocks import Clock
 
 log = logging.get("activity.access_logs")
 
-T = TypeVar("T")
-
 _RETRY_SECONDS: Final = 0.1
+#: So many parts of one log may wait for a write together; then the gateway has to wait.
+_PARTS_AHEAD: Final = 16
 
 
 class Reader:
@@ -32,31 +34,37 @@ class Reader:
 
     def __init__(self, logs: AccessLogs) -> None:
         self._logs = logs
-        self._taking: asyncio.Future[None] | None = None
+        self._batch: asyncio.Future[AbstractSet[UserKey]] | None = None
+        self._ahead = 0
 
     async def take(
         self, interactions: Sequence[Interaction], numbers: Mapping[Source, Sequence[int]]
     ) -> None:
-        """Part of a log; returns when its signs of life are in the store."""
-        # A stream that ends meanwhile does not undo what has arrived.
-        self._taking = asyncio.ensure_future(self._take(interactions, numbers))
-        await asyncio.shield(self._taking)
+        """Part of a log. Its numbers count as seen once its signs of life are in the store; a
+        stream that ends before that does not undo what has arrived."""
+        seen = [(await self._logs.numbers(source, self), numbers[source]) for source in numbers]
+        batch = self._logs.touches.submit(interactions)
+        batch.add_done_callback(partial(self._applied, seen))
+        if batch is not self._batch:
+            self._batch, self._ahead = batch, 0
+        self._ahead += 1
+        if self._ahead >= _PARTS_AHEAD:
+            await asyncio.shield(batch)
 
     async def taken(self) -> None:
-        """Waits until what arrived is in the store."""
-        if self._taking is not None:
-            await self._taking
+        """Waits until all that arrived is in the store."""
+        if self._batch is not None:
+            await asyncio.shield(self._batch)
 
-    async def _take(
-        self, interactions: Sequence[Interaction], numbers: Mapping[Source, Sequence[int]]
+    def _applied(
+        self, seen: Sequence[tuple[Numbers, Sequence[int]]], batch: asyncio.Future[object]
     ) -> None:
-        if interactions:
-            await self._logs.touches.apply(interactions)
-        for source, arrived in numbers.items():
-            seen = await self._logs.numbers(source, self)
-            now = self._logs.clock.monotonic()
+        if batch.cancelled():
+            return  # the service ends, and this was never written
+        now = self._logs.clock.monotonic()
+        for known, arrived in seen:
             for number in arrived:
-                seen.observe(number, now)
+                known.observe(number, now)
 
 
 class AccessLogs:
@@ -78,38 +86,33 @@ class AccessLogs:
         self._silence = silence_seconds
         self._numbers: dict[Source, Numbers] = {}
         self._readers: dict[Source, Reader] = {}
-        self._closed = asyncio.Event()
+        self._streams: set[asyncio.Task[object]] = set()
+        self._closed = False
         self.touches = touches
         self.clock = clock
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Reader]:
-        """One stream, while it lasts."""
+        """One stream, while it lasts; left without an error where it is ended by ``close``."""
         reader = Reader(self)
+        task = asyncio.current_task()
+        assert task is not None
+        self._streams.add(task)
         try:
             yield reader
+        except asyncio.CancelledError:
+            if not self._closed:
+                raise
+            task.uncancel()
         finally:
+            self._streams.discard(task)
             await self._close(reader)
 
     async def close(self) -> None:
         """Ends all streams: gateways go on at another replica."""
-        self._closed.set()
-
-    async def until_closed(self, messages: AsyncIterator[T]) -> AsyncIterator[T]:
-        """The messages of a stream, until it ends or is ended here."""
-        closed = asyncio.ensure_future(self._closed.wait())
-        try:
-            while True:
-                coming = asyncio.ensure_future(anext(messages, None))
-                await asyncio.wait({coming, closed}, return_when=asyncio.FIRST_COMPLETED)
-                if not coming.done():
-                    coming.cancel()
-                    return
-                if (message := coming.result()) is None:
-                    return
-                yield message
-        finally:
-            closed.cancel()
+        self._closed = True
+        for stream in self._streams:
+            stream.cancel()
 
     async def numbers(self, source: Source, reader: Reader) -> Numbers:
         """The numbers seen of a source, by whichever reader; this one reads it from now on."""

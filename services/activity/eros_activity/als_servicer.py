@@ -32,7 +32,7 @@ class AccessLogServicer(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[
 
     async def StreamAccessLogs(self, request_iterator: AsyncIterator[Any], context: Any) -> Any:
         async with self._logs.reading() as reader:
-            async for message in self._logs.until_closed(request_iterator):
+            async for message in request_iterator:
                 await reader.take(*meaning(message, self._clock))
         return als_pb2.StreamAccessLogsResponse()
 

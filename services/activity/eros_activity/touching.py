@@ -54,13 +54,11 @@ class Touches:
         self._next = _Batch()
         self._some = asyncio.Event()
 
-    async def apply(
-        self, interactions: Iterable[Interaction], *, patience_seconds: float | None = None
-    ) -> AbstractSet[UserKey]:
-        """Returns when they are in the store, with whoever woke in their batch.
+    def submit(self, interactions: Iterable[Interaction]) -> asyncio.Future[AbstractSet[UserKey]]:
+        """Done when they are in the store, with whoever woke in their batch. Others wait for the
+        same future: shield it.
 
-        Raises ``Unavailable`` if the store does not come back within the patience; they are written
-        even so when it does.
+        Raises ``Unavailable`` when far too many wait already.
         """
         batch = self._next
         if len(batch.touches) >= _MAX_PENDING:
@@ -68,9 +66,20 @@ class Touches:
         for interaction in interactions:
             batch.add(interaction)
         self._some.set()
+        return batch.done
+
+    async def apply(
+        self, interactions: Iterable[Interaction], *, patience_seconds: float
+    ) -> AbstractSet[UserKey]:
+        """Returns when they are in the store, with whoever woke in their batch.
+
+        Raises ``Unavailable`` if the store does not come back within the patience; they are written
+        even so when it does.
+        """
+        batch = self.submit(interactions)
         try:
             async with asyncio.timeout(patience_seconds):
-                return await asyncio.shield(batch.done)
+                return await asyncio.shield(batch)
         except TimeoutError:
             raise Unavailable("the activity store does not answer; try again") from None
 

@@ -141,10 +141,10 @@ async def test_a_successor_at_another_replica(replica: Replica) -> None:
 
 async def test_a_replica_that_dies_is_noticed_by_another(replica: Replica) -> None:
     other = Replica(Parts.of(replica.parts))
-    async with other.logs.reading() as reader:
+    async with background(other.parts.touches.run), other.logs.reading() as reader:
         await read(reader, 1)
         await other.parts.sources.save({ONE: 1})
-        # The other one's tasks do not run: it stands still.
+        # The other one does not watch: it stands still.
         await pass_time(replica.parts, SILENCE + 1)
         assert "nobody reads" in replica.reason
 
@@ -152,25 +152,50 @@ async def test_a_replica_that_dies_is_noticed_by_another(replica: Replica) -> No
 async def test_a_store_that_is_away_holds_the_stream_up(replica: Replica) -> None:
     parts = replica.parts
     parts.people.away = True
-    async with replica.logs.reading() as reader:
-        taking = asyncio.create_task(reader.take([parts.seen(user(1))], {ONE: [1]}))
-        await pass_time(parts, 1)
-        assert not taking.done()
-        parts.people.away = False
-        await pass_time(parts, 1)
-        await taking
-    assert await parts.people.recent(1) == [user(1)]
+
+    async def stream() -> None:
+        async with replica.logs.reading() as reader:
+            for number in range(1, 100):
+                await reader.take([parts.seen(user(number))], {ONE: [number]})
+
+    reading = asyncio.create_task(stream())
+    await pass_time(parts, 2)
+    assert not reading.done()
+    parts.people.away = False
+    await pass_time(parts, 2)
+    await reading
+    assert len(await parts.people.recent(100)) == 99
+    assert await parts.sources.find([ONE]) == {ONE: 99}
 
 
-async def test_closing_ends_a_stream_between_messages(replica: Replica) -> None:
-    never = asyncio.Event()
+async def test_what_arrived_before_a_stream_broke_off_counts_as_seen(replica: Replica) -> None:
+    parts = replica.parts
+    parts.people.away = True
 
-    async def messages() -> AsyncIterator[int]:
-        yield 1
-        await never.wait()
+    async def stream() -> None:
+        async with replica.logs.reading() as reader:
+            await reader.take([parts.seen(user(1))], {ONE: [1, 2]})
+            await asyncio.Event().wait()
 
-    seen: list[int] = []
-    async for message in replica.logs.until_closed(messages()):
-        seen.append(message)
-        await replica.logs.close()
-    assert seen == [1]
+    reading = asyncio.create_task(stream())
+    await pass_time(parts, 0.5)
+    reading.cancel()
+    parts.people.away = False
+    await pass_time(parts, 1)
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert await parts.sources.find([ONE]) == {ONE: 2}
+
+
+async def test_closing_ends_a_stream_in_order(replica: Replica) -> None:
+    async def stream() -> str:
+        async with replica.logs.reading() as reader:
+            await read(reader, 1)
+            await asyncio.Event().wait()
+        return "ended"
+
+    reading = asyncio.create_task(stream())
+    await settle()
+    await replica.logs.close()
+    assert await reading == "ended"
+    assert await replica.parts.sources.find([ONE]) == {ONE: 1}

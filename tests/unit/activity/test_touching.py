@@ -11,12 +11,14 @@ from eros_activity.domain.people import Interaction, UserKey
 from eros_common.errors import Unavailable
 from tests.unit.activity.parts import INTERVAL, Parts, background, settle, user
 
+LONG = 30.0
+
 
 async def test_a_touch_is_in_the_store_when_it_returns() -> None:
     parts = Parts.of()
     await parts.seed(user(1))
     async with background(parts.touches.run):
-        assert await parts.touches.apply([parts.seen(user(1))]) == {user(1)}
+        assert await parts.touches.apply([parts.seen(user(1))], patience_seconds=LONG) == {user(1)}
     assert (await parts.people.recent(1)) == [user(1)]
 
 
@@ -31,10 +33,13 @@ async def test_what_comes_during_a_write_is_one_write(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(parts.people, "touch", slow)
     async with background(parts.touches.run):
-        calls = [asyncio.create_task(parts.touches.apply([parts.seen(user(0))]))]
+        calls = [
+            asyncio.create_task(parts.touches.apply([parts.seen(user(0))], patience_seconds=LONG))
+        ]
         await settle()
         calls += [
-            asyncio.create_task(parts.touches.apply([parts.seen(user(i))])) for i in (1, 2, 3)
+            asyncio.create_task(parts.touches.apply([parts.seen(user(i))], patience_seconds=LONG))
+            for i in (1, 2, 3)
         ]
         await settle()
         gate.set()
@@ -50,8 +55,8 @@ async def test_in_one_batch_the_latest_counts_and_the_first_arrival() -> None:
     early = Interaction(user(1), 10.0, 5.0)
     late = Interaction(user(1), 20.0, 6.0)
     async with background(parts.touches.run):
-        await parts.touches.apply([late, early])
-        await parts.touches.apply([early, late])
+        await parts.touches.apply([late, early], patience_seconds=LONG)
+        await parts.touches.apply([early, late], patience_seconds=LONG)
     assert parts.people.touched == [[Interaction(user(1), 20.0, 5.0)]] * 2
 
 
@@ -62,7 +67,9 @@ async def test_a_store_that_is_away_is_asked_until_it_is_back() -> None:
     async with background(parts.touches.run):
         with pytest.raises(Unavailable):
             await parts.touches.apply([parts.seen(user(1))], patience_seconds=0.01)
-        waiting = asyncio.create_task(parts.touches.apply([parts.seen(user(2))]))
+        waiting = asyncio.create_task(
+            parts.touches.apply([parts.seen(user(2))], patience_seconds=LONG)
+        )
         for _ in range(10):
             await parts.clock.slept()
             parts.clock.advance(0.5)
@@ -80,13 +87,17 @@ async def test_a_cancelled_caller_takes_nothing_with_it() -> None:
     parts = Parts.of()
     parts.people.away = True
     async with background(parts.touches.run):
-        first = asyncio.create_task(parts.touches.apply([parts.seen(user(1))]))
+        first = asyncio.create_task(
+            parts.touches.apply([parts.seen(user(1))], patience_seconds=LONG)
+        )
         await parts.clock.slept()
-        second = asyncio.create_task(parts.touches.apply([parts.seen(user(2))]))
+        second = asyncio.create_task(
+            parts.touches.apply([parts.seen(user(2))], patience_seconds=LONG)
+        )
         await settle()
         first.cancel()
         second.cancel()
         parts.people.away = False
         parts.clock.advance(1)
-        await parts.touches.apply([parts.seen(user(3))])
+        await parts.touches.apply([parts.seen(user(3))], patience_seconds=LONG)
     assert set(await parts.people.recent(3)) == {user(1), user(2), user(3)}
