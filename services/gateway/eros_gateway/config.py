@@ -73,6 +73,8 @@ class GatewaySettings(TelemetrySettings, PeerSettings):
     """Under way at once per service and Envoy; more are answered 503."""
     gateway_trusted_proxies: int = Field(0, ge=0, le=10)
     """How many proxies of ours are in front and tell the client's address."""
+    gateway_request_seconds: PositiveFloat = 15.0
+    """How long a client may take to send a request."""
     gateway_drain_seconds: PositiveFloat = 10.0
 
     accounts_address: Targets = "127.0.0.1:50051"

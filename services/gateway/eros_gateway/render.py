@@ -29,14 +29,15 @@ def render(settings: GatewaySettings) -> str:
 
 
 def _values(settings: GatewaySettings, contract: Contract) -> dict[str, Json]:
-    (listen,) = clusters.endpoints(settings.gateway_listen)
+    host, _, port = settings.gateway_listen.rpartition(":")
     rates = settings.rates
     return {
         "admin_socket": str(settings.gateway_admin_socket),
         "jwks_socket": str(jwks_socket(settings.gateway_admin_socket)),
-        "listen": listen.address,
+        "listen": Endpoint(host.strip("[]"), int(port)).address,
         "max_connections": settings.gateway_max_connections,
         "trusted_proxies": settings.gateway_trusted_proxies,
+        "request_timeout": seconds(settings.gateway_request_seconds),
         "header_mutations": headers.mutations(),
         "own_replies": replies.mappers(),
         "access_log": settings.gateway_access_log,
@@ -64,7 +65,7 @@ def _clusters(settings: GatewaySettings, contract: Contract) -> list[Json]:
         for name in contract.clusters
     ]
     als = clusters.access_log_cluster(clusters.endpoints(settings.als_address))
-    jwks = clusters.jwks_cluster(Endpoint(str(jwks_socket(settings.gateway_admin_socket)), 0))
+    jwks = clusters.jwks_cluster(Endpoint(str(jwks_socket(settings.gateway_admin_socket))))
     return [*services, als, jwks]
 
 

@@ -13,22 +13,22 @@ _H2_KEEPALIVE: Final = {"interval": seconds(30), "timeout": seconds(5)}
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """``host:port``, or the path of a unix socket (then ``port`` is 0)."""
+    """``host:port``, or the path of a unix socket (then there is no port)."""
 
     host: str
-    port: int
+    port: int | None = None
 
     @property
     def address(self) -> Object:
         """As Envoy's ``core.Address``."""
-        if not self.port:
+        if self.port is None:
             return {"pipe": {"path": self.host}}
         return {"socket_address": {"address": self.host, "port_value": self.port}}
 
     @property
     def named(self) -> bool:
         """Whether its addresses must be asked of the DNS."""
-        if not self.port:
+        if self.port is None:
             return False
         try:
             ipaddress.ip_address(self.host)
@@ -48,7 +48,7 @@ def endpoints(targets: str) -> tuple[Endpoint, ...]:
 
 def _endpoint(target: str) -> Endpoint:
     if target.startswith("unix:"):
-        return Endpoint(target.removeprefix("unix:").removeprefix("//"), 0)
+        return Endpoint(target.removeprefix("unix:").removeprefix("//"))
     host, _, port = target.removeprefix("dns:").lstrip("/").rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise ValueError(f"{target!r} is not host:port, dns:///name:port or unix:path")

@@ -22,10 +22,17 @@ class ContractFault(ValueError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class RestPath:
-    """Where a method is found over REST. ``template`` is as in ``google.api.http``."""
+    """Where a method is found over REST. ``template`` is as in ``google.api.http``; ``query`` are
+    the names of the parameters that it takes."""
 
     template: str
     verb: str
+    query: tuple[str, ...] = ()
+
+    @property
+    def variables(self) -> int:
+        """How many segments of the path the client fills in."""
+        return self.template.count("{")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +90,17 @@ def read_contract(descriptors: bytes) -> Contract:
     methods = tuple(_method(found) for found in _rpcs(files))
     if not methods:
         raise ContractFault("the descriptor set holds no EROS service")
-    seen: dict[RestPath, Method] = {}
+    seen: dict[str, Method] = {}
     for method in methods:
         if method.rest and not method.reachable:
             raise ContractFault(f"{method.grpc_path} is for services only but has a REST path")
         for path in method.rest:
-            if path in seen:
+            place = f"{path.verb} {path.template}"
+            if place in seen:
                 raise ContractFault(
-                    f"{path.verb} {path.template} is both {seen[path].grpc_path} "
-                    f"and {method.grpc_path}"
+                    f"{place} is both {seen[place].grpc_path} and {method.grpc_path}"
                 )
-            seen[path] = method
+            seen[place] = method
     return Contract(methods, _for_envoy(files))
 
 
@@ -159,4 +166,9 @@ def _rest_paths(found: MethodDescriptor) -> Iterator[RestPath]:
         verb = binding.WhichOneof("pattern")
         if verb == "custom" or verb is None:
             raise ContractFault(f"{found.full_name} has a REST path with an unusual method")
-        yield RestPath(template=getattr(binding, verb), verb=verb.upper())
+        if binding.body not in ("", "*"):
+            raise ContractFault(f"{found.full_name} takes a part of its message as the body")
+        template: str = getattr(binding, verb)
+        fields = [] if binding.body else found.input_type.fields
+        query = tuple(f.json_name for f in fields if f"{{{f.name}}}" not in template)
+        yield RestPath(template, verb.upper(), query)

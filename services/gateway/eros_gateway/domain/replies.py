@@ -85,6 +85,7 @@ REPLIES: Final = (
         details="early_grpc_json_transcode_failure",
         by_transcoder=True,
     ),
+    OwnReply(400, ErrorCode.INVALID_ARGUMENT, ENVOYS_WORDS, details="direct_response"),
     OwnReply(400, ErrorCode.INVALID_ARGUMENT, "This is no well-formed request."),
     OwnReply(404, ErrorCode.NOT_FOUND, "There is nothing at this path."),
     OwnReply(405, ErrorCode.METHOD_NOT_ALLOWED, ENVOYS_WORDS),
@@ -124,15 +125,20 @@ def mappers() -> list[Json]:
     There are three of each reply: for gRPC callers, who read the message in ``grpc-message``; for
     what was no request yet; and for everybody else.
     """
-    return [
-        mapper
-        for reply in REPLIES
-        for mapper in (
-            _mapper(reply, {"text_format_source": {"inline_string": reply.message}}, *_IS_GRPC),
-            _mapper(reply, _rest_error(reply, "connection-%CONNECTION_ID%"), *_HAS_NO_ID),
-            _mapper(reply, _rest_error(reply, "%REQ(X-REQUEST-ID)%")),
-        )
-    ]
+    return [mapper for reply in REPLIES for mapper in _mappers(reply)]
+
+
+def _mappers(reply: OwnReply) -> tuple[Object, Object, Object]:
+    stand_in = "connection-%CONNECTION_ID%"
+    unread = _mapper(reply, _rest_error(reply, stand_in), *_HAS_NO_ID)
+    unread.setdefault("headers_to_add", []).append(
+        {"header": {"key": "x-request-id", "value": stand_in}}
+    )
+    return (
+        _mapper(reply, {"text_format_source": {"inline_string": reply.message}}, *_IS_GRPC),
+        unread,
+        _mapper(reply, _rest_error(reply, "%REQ(X-REQUEST-ID)%")),
+    )
 
 
 def _rest_error(reply: OwnReply, request_id: str) -> Object:

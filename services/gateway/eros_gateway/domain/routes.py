@@ -52,11 +52,11 @@ def routes(contract: Contract, limits: Limits) -> list[Json]:
     rest = sorted(
         ((path, method) for method in contract.reachable for path in method.rest),
         # Literal paths before those that could take them for a variable.
-        key=lambda found: (found[0].template.count("{"), found[0]),
+        key=lambda found: (found[0].variables, found[0]),
     )
     return [
         _preflight(),
-        *(_rest_route(path, method, limits) for path, method in rest),
+        *(route for path, method in rest for route in _rest_routes(path, method, limits)),
         *_wrong_verbs(path for path, _ in rest),
         *(_grpc_route(method, limits) for method in contract.reachable),
         _refusal("not-found", {"prefix": "/"}, 404),
@@ -78,15 +78,35 @@ def path_match(template: str) -> Object:
     return {"safe_regex": {"regex": "/".join(pattern)}}
 
 
-def _rest_route(path: RestPath, method: Method, limits: Limits) -> Object:
-    match = path_match(path.template)
-    match["headers"] = [{"name": ":method", "string_match": {"exact": path.verb}}, _NOT_GRPC]
-    return {
+def _rest_routes(path: RestPath, method: Method, limits: Limits) -> Iterator[Object]:
+    verb = {"name": ":method", "string_match": {"exact": path.verb}}
+    served = path_match(path.template)
+    served["headers"] = [verb, _NOT_GRPC]
+    # For the transcoder a query parameter may fill any field: instead of the body, and over what
+    # the path says. Where neither is at stake it is left to the transcoder, which names the fault.
+    strict = path.variables or path.verb != "GET"
+    if strict:
+        served["headers"].append(_query_match(path.query))
+    yield {
         "name": method.grpc_path[1:],
-        "match": match,
+        "match": served,
         "route": _action(method, limits, _RETRY_READ if path.verb == "GET" else _RETRY_ANY),
         "typed_per_filter_config": _filters(method, limits.rates),
         "response_headers_to_remove": ["grpc-accept-encoding"],
+    }
+    if strict:
+        refused = path_match(path.template)
+        refused["headers"] = [verb, _NOT_GRPC]
+        takes = f"no query parameters but {', '.join(path.query)}" if path.query else "no query"
+        yield _refusal("wrong-query", refused, 400, f"This path takes {takes}.")
+
+
+def _query_match(names: tuple[str, ...]) -> Object:
+    """A whole ``:path`` whose query has no parameters but these, as they are written here."""
+    parameters = rf"(({'|'.join(names)})=[^&]*(&|$))*" if names else ""
+    return {
+        "name": ":path",
+        "string_match": {"safe_regex": {"regex": rf"[^?]*(\?{parameters})?"}},
     }
 
 

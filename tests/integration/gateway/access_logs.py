@@ -1,0 +1,64 @@
+"""The receiving end of Envoy's access-log stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
+from google.protobuf.json_format import MessageToDict
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One request, as the activity service learns of it."""
+
+    route: str
+    status: int
+    eros: dict[str, Any]
+
+
+@dataclass(slots=True)
+class AccessLogs(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
+    """Keeps every entry."""
+
+    entries: list[Entry] = field(default_factory=list)
+    port: int = 0
+    _came: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def StreamAccessLogs(self, messages: AsyncIterator[Any], _: object) -> Any:
+        async for message in messages:
+            async with self._came:
+                self.entries += [_entry(found) for found in message.http_logs.log_entry]
+                self._came.notify_all()
+        return als_pb2.StreamAccessLogsResponse()
+
+    async def have(self, count: int) -> list[Entry]:
+        """All entries, once there are so many."""
+        async with asyncio.timeout(10), self._came:
+            await self._came.wait_for(lambda: len(self.entries) >= count)
+        return self.entries
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[AccessLogs]:
+        server = grpc.aio.server()
+        als_pb2_grpc.add_AccessLogServiceServicer_to_server(self, server)
+        self.port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        try:
+            yield self
+        finally:
+            await server.stop(0)
+
+
+def _entry(found: Any) -> Entry:
+    common = found.common_properties
+    return Entry(
+        route=common.route_name,
+        status=found.response.response_code.value,
+        eros=MessageToDict(common.metadata.filter_metadata["eros"]),
+    )
