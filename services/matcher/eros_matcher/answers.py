@@ -13,6 +13,9 @@ from eros_matcher.domain.lists import Suggestion, match_id
 
 Shown = Sequence[tuple[Suggestion, Card]]
 
+ALL_ANSWERED: Final = "You have answered everybody for now. New people come overnight."
+NOBODY: Final = "Nobody fits right now. A wider age range or distance would let in more people."
+
 CACHED_BYTES: Final = 20_000
 """A cached list at most: both lists and everything else stay below 50 KB a person."""
 _PHOTOS: Final = (12, 6, 3, 1, 0)
@@ -40,7 +43,7 @@ def matches_of(
 def daily_answer(
     matches: Sequence[matcher_pb2.Match], list_date: date, source: str, message: str | None = None
 ) -> matcher_pb2.GetDailyMatchesResponse:
-    """The day's list. `message` says what an empty one is empty for."""
+    """The day's list. `message` says why an empty one is empty."""
     return matcher_pb2.GetDailyMatchesResponse(
         success=True,
         matches=matches,
@@ -72,19 +75,20 @@ def shortened(
 
 
 def cached_daily(user: UserId, list_date: date, shown: Shown, year: int) -> bytes:
-    """A daily list as bytes for the cache, with as many photos as fit."""
+    """A stored daily list as bytes for the cache, with as many photos as fit."""
     for photos in _PHOTOS:
         matches = matches_of(user, list_date, shown, year, photos)
-        data = daily_answer(matches, list_date, "cache").SerializeToString()
+        data = daily_answer(matches, list_date, "cache", ALL_ANSWERED).SerializeToString()
         if len(data) <= CACHED_BYTES:
             break
     return data
 
 
 def cached_beyond(user: UserId, list_date: date, shown: Shown, year: int) -> bytes:
-    """Recommendations as bytes for the cache, with as many photos as fit."""
+    """Stored recommendations as bytes for the cache, with as many photos as fit."""
     for photos in _PHOTOS:
-        data = beyond_answer(matches_of(user, list_date, shown, year, photos)).SerializeToString()
+        matches = matches_of(user, list_date, shown, year, photos)
+        data = beyond_answer(matches, NOBODY).SerializeToString()
         if len(data) <= CACHED_BYTES:
             break
     return data

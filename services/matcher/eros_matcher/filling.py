@@ -37,17 +37,18 @@ class CacheFiller:
         self,
         known: Mapping[UserId, CurrentLists],
         cards: Mapping[UserId, Card],
-        since: date,
+        expected: Mapping[UserId, date],
         year: int,
     ) -> Answers:
         """Answers from the lists that are known to be stored, with nobody who is gone by now.
 
-        They are cached too, but not a list that was replaced meanwhile, nor a preview: the
-        night's list is to be seen as soon as it is there.
+        They are cached too, but not a list that was replaced meanwhile; nor one older than
+        `expected`, which would be served beyond its time; nor a preview, because the night's list
+        is to be seen as soon as it is there.
         """
         users = [user for user in known if user in cards]
         async with self.lists.locked(users) as locked:
-            stored = await locked.current(users, since)
+            stored = await locked.current(users, min(expected.values()))
             gone = await locked.gone(_pairs(known.values()))
             answers: Answers = {}
             kept: list[tuple[ListKind, UserId, bytes]] = []
@@ -59,7 +60,7 @@ class CacheFiller:
                     shown = list(presentable(mine, cards[user], cards, gone, year))
                     answer = _ENCODED[kind](user, mine.list_date, shown, year)
                     answers[kind, user] = answer
-                    if shown and _may_be_kept(mine, stored[user].of(kind)):
+                    if _may_be_kept(mine, stored[user].of(kind), expected[user]):
                         kept.append((kind, user, answer))
                 # Sixty people in all: leave the loop to others now and then.
                 await asyncio.sleep(0)
@@ -68,8 +69,8 @@ class CacheFiller:
         return answers
 
 
-def _may_be_kept(mine: MatchList, stored: MatchList | None) -> bool:
-    if mine.source is Source.PREVIEW or stored is None:
+def _may_be_kept(mine: MatchList, stored: MatchList | None, expected: date) -> bool:
+    if mine.source is Source.PREVIEW or mine.list_date < expected or stored is None:
         return False
     return (mine.list_date, mine.created_at) == (stored.list_date, stored.created_at)
 

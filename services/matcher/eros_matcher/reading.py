@@ -13,7 +13,7 @@ from eros_common.clocks import Clock
 from eros_common.ids import UserId
 from eros_common.phases import Window
 from eros_matcher.accounts import AccountsProfiles, Profiles, card_of
-from eros_matcher.answers import beyond_answer, daily_answer, matches_of, shortened
+from eros_matcher.answers import NOBODY, beyond_answer, daily_answer, matches_of, shortened
 from eros_matcher.domain.lists import MatchList, Source, list_date_at, oldest_current
 from eros_matcher.features.analysis import missing_of
 from eros_matcher.filling import CacheFiller
@@ -23,8 +23,6 @@ from eros_matcher.store_lists import PostgresLists
 
 _ANY_ZONE: Final = timedelta(days=3)
 """Before the zone is known: no current list of any zone is older than this."""
-_NOBODY: Final = "Nobody fits right now. A wider age range or distance would let in more people."
-_ALL_ANSWERED: Final = "You have answered everybody for now. New people come overnight."
 _EVERYTHING: Final = ("your age", "your gender", "whom you seek")
 
 
@@ -35,7 +33,7 @@ class _Read:
     day: date
     source: str
     answer: bytes | None
-    message: str
+    message: str = ""
 
 
 class Reading:
@@ -70,23 +68,17 @@ class Reading:
             return daily_answer((), read.day, read.source, read.message)
         answer = matcher_pb2.GetDailyMatchesResponse.FromString(read.answer)
         answer.source = read.source
-        if not answer.matches:
-            answer.message = read.message
         return answer
 
     async def beyond(self, user: UserId, limit: int) -> matcher_pb2.ListRecommendationsResponse:
         """The first of the current recommendations."""
-        cached = await self._cache.get(ListKind.BEYOND, user)
-        message = ""
-        if cached is None:
+        answer = await self._cache.get(ListKind.BEYOND, user)
+        if answer is None:
             read = await self._read(user, ListKind.BEYOND)
-            cached, message = read.answer, read.message
-        if cached is None:
-            return beyond_answer((), message)
-        answer = matcher_pb2.ListRecommendationsResponse.FromString(cached)
-        if not answer.recommendations:
-            answer.message = message
-        return shortened(answer, limit)
+            if read.answer is None:
+                return beyond_answer((), read.message)
+            answer = read.answer
+        return shortened(matcher_pb2.ListRecommendationsResponse.FromString(answer), limit)
 
     async def on(self, user: UserId, day: date) -> matcher_pb2.GetDailyMatchesByDateResponse:
         """The daily list of a day as it was, but for those who are hidden or gone."""
@@ -120,20 +112,20 @@ class Reading:
             stored = (await self._previews.make(own, expected)).of(kind)
             profiles |= await self._profiles.of(_people_of(stored) - profiles.keys())
         if stored is None or not stored.suggestions:
-            return _Read(expected, "preview", None, _NOBODY)
-        return await self._answered(user, kind, stored, profiles, since)
+            return _Read(expected, "preview", None, NOBODY)
+        return await self._answered(user, kind, stored, profiles, expected)
 
     async def _answered(
-        self, user: UserId, kind: ListKind, stored: MatchList, profiles: Profiles, since: date
+        self, user: UserId, kind: ListKind, stored: MatchList, profiles: Profiles, expected: date
     ) -> _Read:
         known = (
             CurrentLists(daily=stored) if kind is ListKind.DAILY else CurrentLists(beyond=stored)
         )
         cards = {other: card_of(profile) for other, profile in profiles.items()}
         year = self._clock.night().year
-        answers = await self._filler.fill({user: known}, cards, since, year)
+        answers = await self._filler.fill({user: known}, cards, {user: expected}, year)
         source = "preview" if stored.source is Source.PREVIEW else "database"
-        return _Read(stored.list_date, source, answers[kind, user], _ALL_ANSWERED)
+        return _Read(stored.list_date, source, answers[kind, user])
 
     def _expected(self, own: profile_pb2.MatchingProfile | None, night: datetime) -> date:
         zone = own.location.time_zone if own is not None else ""

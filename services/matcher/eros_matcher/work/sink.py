@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final, assert_never
 
 import asyncpg
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.get("matcher.sink")
 
-_CURRENT: Final = timedelta(days=1)
 _AT_ONCE: Final = 8
 """Results that are unpacked before the loop may look at a halt: two milliseconds."""
 
@@ -127,8 +125,8 @@ class MatcherSink:
     async def _fill(
         self, kind: JobKind, users: Sequence[UserId], rows: Sequence[RowResult]
     ) -> None:
-        since = min(row.lease.list_date for row in rows) - _CURRENT
-        known = await self.lists.current(users, since)
+        dates = {row.lease.user_id: row.lease.list_date for row in rows}
+        known = await self.lists.current(users, min(dates.values()))
         if kind is JobKind.SCORE:
             known = {user: CurrentLists(beyond=lists.beyond) for user, lists in known.items()}
         people = {
@@ -139,4 +137,4 @@ class MatcherSink:
             for suggestion in matches.suggestions
         }
         cards = await self.cards.of(people.union(users))
-        await self.filler.fill(known, cards, since, self.clock.night().year)
+        await self.filler.fill(known, cards, dates, self.clock.night().year)
