@@ -5,11 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, TypeAlias
 
 import grpc
-from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -17,6 +15,7 @@ from eros_common.auth.authenticator import Authenticator
 from eros_common.interceptors import Pipeline
 from eros_common.policy import Policy, policies, service_descriptor
 
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 AddServicer = Callable[[Any, Any], None]
 """A generated ``add_XServicer_to_server(servicer, server)``."""
 
@@ -68,7 +67,7 @@ class ServerOptions:
 
 
 class Registration:
-    """A servicer, with the names and policies of the services it implements.
+    """A servicer: its methods, with the names and policies of the services they belong to.
 
     ``policy`` is for foreign protos, which declare none; ours must declare theirs:
     ``ValueError`` otherwise. ``TypeError`` for a stream that is no async generator.
@@ -77,52 +76,45 @@ class Registration:
     def __init__(self, add: AddServicer, servicer: object, *, policy: Policy | None = None) -> None:
         captured = _Capture()
         add(servicer, captured)
-        self.names = captured.names
+        self.names = [handler.service_name() for handler in captured.services]
         self.policies: dict[str, Policy] = {}
-        self._captured = captured
-        for name in self.names:
+        self.handlers: dict[str, Handler] = {}
+        for name, service in zip(self.names, captured.services, strict=True):
             descriptor = service_descriptor(name)
-            captured.check_streams(descriptor)
-            if policy is None:
-                self.policies |= policies(descriptor)
-            else:
-                self.policies |= {f"/{name}/{m.name}": policy for m in descriptor.methods}
-
-    def add_to(self, server: grpc.aio.Server) -> None:
-        self._captured.replay(server)
+            paths = [f"/{name}/{method.name}" for method in descriptor.methods]
+            self.policies |= (
+                policies(descriptor) if policy is None else dict.fromkeys(paths, policy)
+            )
+            for path in paths:
+                handler = service.service(_Details(path))
+                if handler is not None:
+                    _check_stream(path, handler)
+                    self.handlers[path] = handler
 
 
 class _Capture:
-    """Takes what a generated add function would tell a server."""
+    """Takes what a generated add function tells a server."""
 
     def __init__(self) -> None:
-        self._generic: list[Any] = []
-        self._registered: list[tuple[str, Any]] = []
+        self.services: list[Any] = []
 
-    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.ServiceRpcHandler]) -> None:
-        self._generic.extend(handlers)
+    def add_generic_rpc_handlers(self, handlers: Sequence[Any]) -> None:
+        self.services.extend(handlers)
 
-    def add_registered_method_handlers(self, name: str, handlers: Any) -> None:
-        self._registered.append((name, handlers))
+    def add_registered_method_handlers(self, name: str, handlers: object) -> None:
+        """The same handlers once more, for servers with threads."""
 
-    @property
-    def names(self) -> list[str]:
-        return [cast("str", handler.service_name()) for handler in self._generic]
 
-    def check_streams(self, service: ServiceDescriptor) -> None:
-        for method in service.methods:
-            details = SimpleNamespace(method=f"/{service.full_name}/{method.name}")
-            for generic in self._generic:
-                handler = generic.service(details)
-                if handler is not None and inspect.iscoroutinefunction(
-                    handler.unary_stream or handler.stream_stream
-                ):
-                    raise TypeError(f"{method.full_name}: write streams as async generators")
+@dataclass(frozen=True, slots=True)
+class _Details:
+    """What a service is asked for one of its methods with."""
 
-    def replay(self, server: Any) -> None:
-        server.add_generic_rpc_handlers(tuple(self._generic))
-        for name, handlers in self._registered:
-            server.add_registered_method_handlers(name, handlers)
+    method: str
+
+
+def _check_stream(path: str, handler: Handler) -> None:
+    if inspect.iscoroutinefunction(handler.unary_stream or handler.stream_stream):
+        raise TypeError(f"{path}: write streams as async generators")
 
 
 class Server:
@@ -135,15 +127,14 @@ class Server:
         authenticator: Authenticator,
         options: ServerOptions,
     ) -> None:
+        handlers: dict[str, Handler] = {}
         known: dict[str, Policy] = {}
         for registration in registrations:
+            handlers |= registration.handlers
             known |= registration.policies
-        pipeline = Pipeline(known, authenticator, default_timeout=options.default_timeout_seconds)
-        self._server = grpc.aio.server(
-            interceptors=(pipeline,), options=options.channel_arguments()
-        )
-        for registration in registrations:
-            registration.add_to(self._server)
+        timeout = options.default_timeout_seconds
+        pipeline = Pipeline(handlers, known, authenticator, default_timeout=timeout)
+        self._server = grpc.aio.server(handlers=(pipeline,), options=options.channel_arguments())
         self._health = health.aio.HealthServicer()
         self._names = ["", *(name for r in registrations for name in r.names)]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

@@ -10,6 +10,7 @@ from random import Random
 import protovalidate
 import pytest
 
+from eros.accounts.v1 import profile_pb2
 from eros_cli.population import demo, okcupid
 
 ROW = {
@@ -35,7 +36,7 @@ ROW = {
 }
 
 
-def interests(profile: okcupid.profile_pb2.UpdateProfileRequest) -> list[str]:
+def interests(profile: profile_pb2.UpdateProfileRequest) -> list[str]:
     return [value.string_value for value in profile.interests.values]
 
 

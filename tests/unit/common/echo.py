@@ -19,7 +19,7 @@ PACKAGE = "eros.commontest.v1"
 SERVICE = f"{PACKAGE}.EchoService"
 
 # Name: (access, callers, timeout in ms, request streams, response streams)
-METHODS: dict[str, tuple[int, tuple[str, ...], int, bool, bool]] = {
+METHODS: dict[str, tuple[options_pb2.Access.ValueType, tuple[str, ...], int, bool, bool]] = {
     "Say": (options_pb2.ACCESS_USER, (), 0, False, False),
     "Public": (options_pb2.ACCESS_PUBLIC, (), 0, False, False),
     "Admin": (options_pb2.ACCESS_ADMIN, (), 0, False, False),
