@@ -1,0 +1,1 @@
+"""The whole mesh, over HTTP through Envoy."""
