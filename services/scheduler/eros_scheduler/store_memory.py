@@ -3,8 +3,9 @@ PostgreSQL. One event loop's; nothing in it waits."""
 
 from __future__ import annotations
 
+import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Final
@@ -31,12 +32,22 @@ WAITING: Final = timedelta(seconds=60)
 class MemoryJobs:
     """`JobStore`, with the published functions as `fences`."""
 
-    def __init__(self, idle: IdleThresholds, wall: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        idle: IdleThresholds,
+        wall: Callable[[], datetime],
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
         self._table = Table(wall)
-        self.fences = MemoryFences(self._table)
+        self.fences = MemoryFences(self._table, jitter)
         self._thresholds = idle
         seconds = (idle.phase1, idle.phase2, idle.phase3)
         self._idle = {kind: timedelta(seconds=seconds[RULES[kind].phase - 1]) for kind in KINDS}
+
+    def fill(self, rows: Iterable[Row]) -> None:
+        """With rows as they stand."""
+        for row in rows:
+            self._table.add(row)
 
     async def claim(
         self, attempt: Attempt, *, owner: WorkerId, night: datetime, lease_seconds: float
@@ -72,6 +83,7 @@ class MemoryJobs:
         live = [row for row in map(self._live, jobs) if row is not None]
         for row in live:
             row.lease_until = until
+            self._table.place(row)
         return LeasedRows([row.leased_row() for row in live], until.timestamp() if live else 0.0)
 
     def _live(self, job: HeldJob) -> Row | None:
@@ -89,10 +101,7 @@ class MemoryJobs:
             rows = self._table.people.get(sleep.user_id, {})
             for row in rows.values():
                 rested_at = sleep.at + self._idle[row.kind]
-                if row.seen_at <= sleep.at and (row.asleep_since, row.rested_at) != (
-                    sleep.at,
-                    rested_at,
-                ):
+                if row.seen_at <= sleep.at and row.rested_at != rested_at:
                     row.asleep_since = row.seen_at = sleep.at
                     row.rested_at, row.solo_at = rested_at, rows[JobKind.MATCH].solo_at
                     self._table.place(row)
@@ -140,10 +149,9 @@ class MemoryJobs:
                 break
             row.state, row.back_at = JobState.QUEUED, None
             self._table.place(row)
-        expired = [
-            row for row in self._table.leased.values() if row.lease_until and row.lease_until <= now
-        ][:limit]
-        taken = [row.owned() for row in expired]
+        taken: list[OwnedJob] = []
+        while len(taken) < limit and (row := self._table.pop_expired(now)) is not None:
+            taken.append(row.owned())
         await self.release([owned.job for owned in taken])
         return taken
 

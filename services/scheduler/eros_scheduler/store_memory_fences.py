@@ -37,7 +37,7 @@ class MemoryFences:
                 if row is None:
                     self._table.add(Row(user_id, each, zone, now))
                     continue
-                row.zone = zone
+                self._table.move(row, zone)
                 if each == kind:
                     self._mark(row, now)
                 self._table.place(row)

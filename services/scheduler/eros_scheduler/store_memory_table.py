@@ -40,8 +40,11 @@ class Row:
     last_error: str | None = None
     last_halt: str | None = None
     checkpoint: bytes | None = None
-    version: int = 0
-    """Raised by every change of place; what a queue remembers of older ones is void."""
+    window_key: datetime | None = None
+    solo_key: datetime | None = None
+    aside_key: datetime | None = None
+    lease_key: datetime | None = None
+    """Where the row stands in the table's queues: at or before where it belongs."""
 
     @property
     def job(self) -> HeldJob:
@@ -82,11 +85,18 @@ class Row:
         )
 
 
-_Queue = list[tuple[datetime, UserId, int]]
+_Queue = list[tuple[datetime, UserId]]
+_KindQueue = list[tuple[datetime, UserId, JobKind]]
+_ASIDE: Final = (JobState.WAITING, JobState.BACKING_OFF)
 
 
 class Table:
-    """Rows by person and kind. After changing a row, `place` it. `wall` is the store's clock."""
+    """Rows by person and kind. After changing a row, `place` it. `wall` is the store's clock.
+
+    A row is at most once in a queue, too early rather than too late: one that turns up before its
+    time is put back to where it belongs. So whoever wakes and falls asleep all day costs nothing
+    until the night, and what the queues hold is bounded by the rows.
+    """
 
     def __init__(self, wall: Callable[[], datetime]) -> None:
         self.wall = wall
@@ -94,7 +104,8 @@ class Table:
         self.zones: dict[Zone, None] = {}
         self._window: dict[tuple[JobKind, Zone], _Queue] = defaultdict(list)
         self._solo: dict[JobKind, _Queue] = defaultdict(list)
-        self._aside: list[tuple[datetime, UserId, int, JobKind]] = []
+        self._aside: _KindQueue = []
+        self._leases: _KindQueue = []
         self.leased: dict[UserId, Row] = {}
 
     def rows(self) -> Iterator[Row]:
@@ -107,42 +118,100 @@ class Table:
         self.place(row)
 
     def get(self, user_id: UserId, kind: JobKind) -> Row | None:
-        return self.people.get(user_id, {}).get(kind)
+        kinds = self.people.get(user_id)
+        return None if kinds is None else kinds.get(kind)
+
+    def move(self, row: Row, zone: Zone) -> None:
+        """To another zone; `place` it afterwards."""
+        if row.zone != zone:
+            row.zone, row.window_key = zone, None
 
     def place(self, row: Row) -> None:
         """Put a changed row where it is looked for."""
-        row.version += 1
-        if self.leased.get(row.user_id) is row and row.state is not JobState.LEASED:
+        if row.state is JobState.QUEUED:
+            if row.rested_at is not None:
+                self._queue(row, max(row.due_at, row.rested_at))
+        elif row.state is JobState.LEASED:
+            assert row.lease_until is not None
+            self.leased[row.user_id] = row
+            if row.lease_key is None or row.lease_until < row.lease_key:
+                row.lease_key = row.lease_until
+                heapq.heappush(self._leases, (row.lease_until, row.user_id, row.kind))
+            return
+        elif row.state in _ASIDE:
+            assert row.back_at is not None
+            if row.aside_key is None or row.back_at < row.aside_key:
+                row.aside_key = row.back_at
+                heapq.heappush(self._aside, (row.back_at, row.user_id, row.kind))
+        if self.leased.get(row.user_id) is row:
             del self.leased[row.user_id]
-        match row.state:
-            case JobState.QUEUED if row.rested_at is not None:
-                ripe = max(row.due_at, row.rested_at)
-                entry = (row.user_id, row.version)
-                heapq.heappush(self._window[row.kind, row.zone], (ripe, *entry))
-                heapq.heappush(self._solo[row.kind], (max(ripe, row.solo_at), *entry))
-            case JobState.LEASED:
-                self.leased[row.user_id] = row
-            case JobState.WAITING | JobState.BACKING_OFF:
-                assert row.back_at is not None
-                heapq.heappush(self._aside, (row.back_at, row.user_id, row.version, row.kind))
-            case JobState.QUEUED | JobState.DEAD:
-                """Nobody looks for it."""
+
+    def _queue(self, row: Row, ripe: datetime) -> None:
+        if row.window_key is None or ripe < row.window_key:
+            row.window_key = ripe
+            heapq.heappush(self._window[row.kind, row.zone], (ripe, row.user_id))
+        solo = max(ripe, row.solo_at)
+        if row.solo_key is None or solo < row.solo_key:
+            row.solo_key = solo
+            heapq.heappush(self._solo[row.kind], (solo, row.user_id))
 
     def pop_ripe(self, kind: JobKind, zones: tuple[Zone, ...], night: datetime) -> Row | None:
         """The next row to claim: of those the window does not hold back, then zone by zone."""
-        for queue in (self._solo[kind], *(self._window[kind, zone] for zone in zones)):
-            while queue and queue[0][0] <= night:
-                _, user_id, version = heapq.heappop(queue)
-                row = self.get(user_id, kind)
-                if row is not None and row.version == version:
+        queue = self._solo[kind]
+        while queue and queue[0][0] <= night:
+            key, user_id = heapq.heappop(queue)
+            row = self.people[user_id][kind]
+            if row.solo_key == key:
+                row.solo_key = None
+                if self._ripe(row, row.solo_at, night):
                     return row
+        for zone in zones:
+            queue = self._window[kind, zone]
+            while queue and queue[0][0] <= night:
+                key, user_id = heapq.heappop(queue)
+                row = self.people[user_id][kind]
+                if row.window_key == key and row.zone == zone:
+                    row.window_key = None
+                    if self._ripe(row, ALWAYS, night):
+                        return row
         return None
+
+    def _ripe(self, row: Row, solo_at: datetime, night: datetime) -> bool:
+        """Whether a row that turned up may be claimed; if it came too early, it is put back."""
+        if row.state is not JobState.QUEUED or row.rested_at is None:
+            return False
+        ripe = max(row.due_at, row.rested_at)
+        if max(ripe, solo_at) > night:
+            self._queue(row, ripe)
+            return False
+        return True
 
     def pop_aside(self, now: datetime) -> Row | None:
         """The next row whose time aside is over."""
         while self._aside and self._aside[0][0] <= now:
-            _, user_id, version, kind = heapq.heappop(self._aside)
-            row = self.get(user_id, kind)
-            if row is not None and row.version == version:
-                return row
+            key, user_id, kind = heapq.heappop(self._aside)
+            row = self.people[user_id][kind]
+            if row.aside_key != key:
+                continue
+            row.aside_key = None
+            if row.state in _ASIDE:
+                assert row.back_at is not None
+                if row.back_at <= now:
+                    return row
+                self.place(row)
+        return None
+
+    def pop_expired(self, now: datetime) -> Row | None:
+        """The next row whose lease ran out."""
+        while self._leases and self._leases[0][0] <= now:
+            key, user_id, kind = heapq.heappop(self._leases)
+            row = self.people[user_id][kind]
+            if row.lease_key != key:
+                continue
+            row.lease_key = None
+            if row.state is JobState.LEASED:
+                assert row.lease_until is not None
+                if row.lease_until <= now:
+                    return row
+                self.place(row)
         return None

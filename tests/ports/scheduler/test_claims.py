@@ -179,3 +179,34 @@ async def test_released_rows_keep_their_checkpoint_and_lose_their_fence(stores: 
     assert await stores.complete([row]) == set()
     (again,) = await stores.claim(ANALYZE)
     assert again.checkpoint == b"half"
+
+
+async def test_whoever_woke_often_is_claimed_once_and_by_the_last_sleep(stores: Stores) -> None:
+    (one,) = await stores.asleep(since=DUE)
+    for minutes in (5, 40, 90):
+        await stores.wake([one], DUE + minutes * MINUTE)
+        await stores.sleep([one], DUE + (minutes + 1) * MINUTE)
+    ripe = DUE + 101 * MINUTE
+    assert await stores.claim(ANALYZE, night=ripe - MINUTE) == []
+    (row,) = await stores.claim(ANALYZE, night=ripe)
+    assert row.user_id == one
+    assert await stores.claim(ANALYZE, night=NIGHT) == []
+
+
+async def test_whoever_moved_is_claimed_in_the_new_zone_only(stores: Stores) -> None:
+    (one,) = await stores.served()
+    await stores.fences.mark_due([one], [TOKYO], ANALYZE, DUE)
+    assert await stores.claim(ANALYZE, zones=(BERLIN,)) == []
+    (row,) = await stores.claim(ANALYZE, zones=(TOKYO,))
+    assert (row.user_id, row.zone) == (one, TOKYO)
+
+
+async def test_a_renewed_lease_is_not_taken_at_its_old_end(stores: Stores) -> None:
+    await stores.asleep()
+    (row,) = await stores.claim(ANALYZE, lease_seconds=30)
+    await stores.wait(20)
+    await stores.jobs.renew([row.job], lease_seconds=30)
+    await stores.wait(20)
+    assert await stores.jobs.take_expired(limit=10) == []
+    await stores.wait(20)
+    assert [taken.job for taken in await stores.jobs.take_expired(limit=10)] == [row.job]
