@@ -50,14 +50,14 @@ class Person:
         return profile
 
 
-async def sign_up(http: httpx.AsyncClient, name: str = "Ana", **profile: Any) -> Person:
-    """Registers somebody new; with profile fields, saves them."""
+async def sign_up(http: httpx.AsyncClient, name: str = "Ana", /, **profile: Any) -> Person:
+    """Registers somebody new; with profile fields, saves them under this name."""
     email = f"person-{next(_numbers)}@eros.example"
     body = {"email": email, "password": PASSWORD, "name": name}
     answer = succeeded(await http.post("/auth/register", json=body))
     person = Person(http, email, answer["userId"], answer["token"], answer["refreshToken"])
     if profile:
-        await person.save(**profile)
+        await person.save(**profile | {"name": name})
     return person
 
 

@@ -8,6 +8,11 @@ Two matrix products a tile give a and b. log(1 / (1 + exp(-x))) is concave, so f
 the score is greatest where a = b: only pairs with a + b above twice the logit of the square root
 of the score to beat can enter. One addition and one comparison thus leave few pairs for
 the rest, and filters that fit in bytes are compared at that speed too.
+
+The products only propose: the last bits of what BLAS returns depend on where in a block a row stands
+(rows of one batch differ with a period of 12 on AVX2 machines), and a row that was halted and goes on
+in other company has to come out bit by bit the same. Who may enter is scored again by sums of a fixed
+order, and only those scores are kept.
 """
 
 from __future__ import annotations
@@ -26,10 +31,8 @@ Mask = npt.NDArray[np.bool_]
 
 BLOCK: Final = 256
 """Rows a block at most: with TILE, 131,072 pairs, about half a millisecond."""
-_PADDING: Final = 16
-"""Blocks have a multiple of so many rows, so that the product's inner loop is always the same."""
 _MARGIN: Final = 1e-3
-"""Far above the rounding of a + b, so that the shortcut never decides."""
+"""Far above the rounding of the products, so that no shortcut ever decides."""
 
 
 class Scorer:
@@ -76,22 +79,18 @@ class Scorer:
         rows = np.full(len(positions), row)
         near = self._near(rows, positions)
         positions, rows = positions[near], rows[near]
-        a = (seekers.taste[rows] * market.trait[positions]).sum(axis=1)
-        b = (seekers.trait[rows] * market.taste[positions]).sum(axis=1)
-        return keys_of(self._score(rows, a, b), positions)
+        return keys_of(self._exact(rows, positions), positions)
 
     def _multiply(self, rows: Positions, tile: int) -> None:
         count = len(rows)
-        padded = -(-count // _PADDING) * _PADDING
         here = slice(tile * TILE, (tile + 1) * TILE)
-        left = self._left[:padded]
-        a, b, both = self._a[:padded], self._b[:padded], self._sum[:padded]
-        np.take(self._seekers.taste, rows, axis=0, out=left[:count])
+        left, a, b, both = (x[:count] for x in (self._left, self._a, self._b, self._sum))
+        np.take(self._seekers.taste, rows, axis=0, out=left)
         np.matmul(left, self._market.trait[here].T, out=a)
-        np.take(self._seekers.trait, rows, axis=0, out=left[:count])
+        np.take(self._seekers.trait, rows, axis=0, out=left)
         np.matmul(left, self._market.taste[here].T, out=b)
         np.add(a, b, out=both)
-        np.greater(both[:count], self._need[rows, None], out=self._mask[:count])
+        np.greater(both, self._need[rows, None], out=self._mask[:count])
 
     def _filter(self, mask: Mask, rows: Positions, tile: int) -> None:
         seekers, market = self._seekers, self._market
@@ -116,13 +115,23 @@ class Scorer:
     def _keep(self, rows: Positions, tile: int, at: Positions) -> None:
         row = rows.take(at // TILE)
         position = tile * TILE + at % TILE
-        score = self._score(row, self._a.take(at), self._b.take(at))
-        enters = score >= self._best.floor.take(row)
-        row, position, score = row[enters], position[enters], score[enters]
+        proposed = self._score(row, self._a.take(at), self._b.take(at))
+        promising = proposed >= self._best.floor.take(row) * (1 - _MARGIN)
+        row, position = row[promising], position[promising]
         near = self._near(row, position)
-        if near.any():
-            keys = keys_of(score[near], position[near])
-            self._raise_need(self._best.add(row[near], keys))
+        row, position = row[near], position[near]
+        score = self._exact(row, position)
+        enters = score >= self._best.floor.take(row)
+        if enters.any():
+            keys = keys_of(score[enters], position[enters])
+            self._raise_need(self._best.add(row[enters], keys))
+
+    def _exact(self, rows: Positions, positions: Positions) -> Floats:
+        """Scores whose bits depend on the two people alone."""
+        seekers, market = self._seekers, self._market
+        a = (seekers.taste.take(rows, axis=0) * market.trait.take(positions, axis=0)).sum(axis=1)
+        b = (seekers.trait.take(rows, axis=0) * market.taste.take(positions, axis=0)).sum(axis=1)
+        return self._score(rows, a, b)
 
     def _score(self, rows: Positions, a: Floats, b: Floats) -> Floats:
         with np.errstate(over="ignore"):
