@@ -10,15 +10,19 @@ from eros_cli.mesh.options import MeshOptions
 from tests.support.stores import clean_environment
 
 WORKERS = 2
-#: All clients of a test session come from one address.
-_NO_LIMITS = {"EROS_RATE_PER_SECOND": "0", "EROS_RATE_SIGN_IN_PER_MINUTE": "0"}
+#: All clients of a test session come from one address, and nobody waits for a preview.
+_SETTINGS = {
+    "EROS_RATE_PER_SECOND": "0",
+    "EROS_RATE_SIGN_IN_PER_MINUTE": "0",
+    "EROS_PREVIEW_RENEW_SECONDS": "0.1",
+}
 
 
 @asynccontextmanager
 async def whole_mesh() -> AsyncIterator[Mesh]:
     """Everything on free ports and an empty database, night time being wall time."""
     options = MeshOptions(
-        workers=WORKERS, environment=clean_environment(), settings=_NO_LIMITS, durable=False
+        workers=WORKERS, environment=clean_environment(), settings=_SETTINGS, durable=False
     )
     async with Mesh(options) as mesh:
         yield mesh

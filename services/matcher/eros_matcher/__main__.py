@@ -23,6 +23,7 @@ from eros_matcher.accounts import AccountsProfiles
 from eros_matcher.config import MatcherSettings
 from eros_matcher.preview import Previews
 from eros_matcher.reading import Reading
+from eros_matcher.recent import RecentPeople
 from eros_matcher.servicer import MatcherServicer
 from eros_matcher.store_actions import PostgresActions
 from eros_matcher.store_cache import ValkeyLists
@@ -72,18 +73,27 @@ async def compose(app: App[MatcherSettings]) -> None:
     lists = PostgresLists(pool)
     models = PostgresModels(pool)
     actions = PostgresActions(pool, cache)
-    previews = Previews(
-        features=PostgresFeatures(pool),
-        lists=lists,
+    features = PostgresFeatures(pool)
+    profiles = AccountsProfiles(accounts)
+    people = RecentPeople(
+        records=features,
+        profiles=profiles.of,
         models=models,
         recent=recent,
+        clock=clock,
+        renew_seconds=settings.preview_renew_seconds,
+    )
+    previews = Previews(
+        people=people,
+        features=features,
+        lists=lists,
         queue=lambda user, zone: mark_match_due(pool, user, zone, clock.night()),
         clock=clock,
     )
     reading = Reading(
         lists=lists,
         cache=cache,
-        profiles=AccountsProfiles(accounts),
+        profiles=profiles,
         previews=previews,
         clock=clock,
         window=settings.window,
@@ -94,7 +104,7 @@ async def compose(app: App[MatcherSettings]) -> None:
         while True:
             await clock.sleep(settings.preview_refresh_seconds)
             try:
-                await previews.refresh()
+                await people.refresh()
             except DATABASE_AWAY as error:
                 log.warning("previews_stay", error=repr(error))
 
@@ -108,7 +118,7 @@ async def compose(app: App[MatcherSettings]) -> None:
 
     async def warm() -> None:
         await models.ensure_first(clock.wall())
-        await previews.refresh()
+        await people.refresh()
 
     app.on_warm(warm)
     app.background("matcher.previews", refresh_previews)

@@ -19,5 +19,7 @@ class MatcherSettings(ServiceSettings, DatabaseSettings, NightSettings, WindowSe
     listen: Address | None = "127.0.0.1:50054"
     preview_refresh_seconds: PositiveFloat = 60.0
     """How often (wall) the preview looks again who is active."""
+    preview_renew_seconds: PositiveFloat = 5.0
+    """Where a preview finds nobody, it looks at once if the last look is older (wall)."""
     cache_drop_seconds: PositiveFloat = 5.0
     """How often (wall) lists that a dead cache could not forget are tried again."""

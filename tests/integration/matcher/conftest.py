@@ -34,6 +34,7 @@ from eros_matcher.domain.people import fit
 from eros_matcher.features.analysis import filters_of
 from eros_matcher.preview import Previews
 from eros_matcher.reading import Reading
+from eros_matcher.recent import RecentPeople
 from eros_matcher.servicer import MatcherServicer
 from eros_matcher.store_actions import PostgresActions
 from eros_matcher.store_cache import ValkeyLists
@@ -61,7 +62,7 @@ class World:
     nights: Nights
     tokens: TestTokens
     stub: MatcherServiceStub
-    previews: Previews
+    recent: RecentPeople
     actions: PostgresActions
     active: list[UserId] = field(default_factory=list)
 
@@ -156,18 +157,27 @@ async def world(postgres_url: str, cache_url: str, tmp_path: Path) -> AsyncItera
         lists = PostgresLists(pool)
         kept = ValkeyLists(cache)
         actions = PostgresActions(pool, kept)
-        previews = Previews(
-            features=PostgresFeatures(pool),
-            lists=lists,
+        features = PostgresFeatures(pool)
+        profiles = AccountsProfiles(stub_of("matcher"))
+        recent_people = RecentPeople(
+            records=features,
+            profiles=profiles.of,
             models=PostgresModels(pool),
             recent=recent,
+            clock=clock,
+            renew_seconds=5.0,
+        )
+        previews = Previews(
+            people=recent_people,
+            features=features,
+            lists=lists,
             queue=lambda user, zone: mark_match_due(pool, user, zone, clock.night()),
             clock=clock,
         )
         reading = Reading(
             lists=lists,
             cache=kept,
-            profiles=AccountsProfiles(stub_of("matcher")),
+            profiles=profiles,
             previews=previews,
             clock=clock,
             window=Window(),
@@ -192,7 +202,7 @@ async def world(postgres_url: str, cache_url: str, tmp_path: Path) -> AsyncItera
             nights=Nights(pool, work, clock),
             tokens=tokens,
             stub=MatcherServiceStub(server.channel),
-            previews=previews,
+            recent=recent_people,
             actions=actions,
             active=active,
         )

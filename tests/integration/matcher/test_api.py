@@ -44,7 +44,7 @@ async def test_a_newcomer_sees_people_at_once(world: World) -> None:
     people = world.people(300)
     await world.nights.run(JobKind.ANALYZE, people, MORNING)
     world.active += people
-    await world.previews.refresh()
+    await world.recent.refresh()
     newcomer = world.friends(1, seed=50)[0]
 
     first = await world.daily(newcomer)
@@ -70,10 +70,24 @@ async def test_a_newcomer_sees_people_at_once(world: World) -> None:
     assert [job["kind"] for job in jobs] == [1, 2, 3]
 
 
+async def test_people_of_the_same_day_find_each_other_before_any_night(world: World) -> None:
+    early = world.friends(1, seed=50)[0]
+    world.active.append(early)
+    assert not (await world.daily(early)).matches
+    late = world.friends(1, seed=51)[0]
+    world.active.insert(0, late)
+    # Asked again at once, nobody looks again: that would be a market built for each request.
+    assert not (await world.daily(early)).matches
+
+    world.clock.advance(5)
+    assert [match.user_id for match in (await world.daily(early)).matches] == [str(late)]
+    assert [match.user_id for match in (await world.daily(late)).matches] == [str(early)]
+
+
 async def test_a_preview_looks_at_everybody_where_nobody_was_active(world: World) -> None:
     people = world.people(300)
     await world.nights.run(JobKind.ANALYZE, people, MORNING)
-    await world.previews.refresh()
+    await world.recent.refresh()
 
     for user in people[:20]:
         fitting = [other for other in people if other != user and world.fit(user, other)]
@@ -85,7 +99,7 @@ async def test_a_preview_shows_nobody_who_was_decided_or_reported(world: World) 
     people = world.friends(14)
     await world.nights.run(JobKind.ANALYZE, people, MORNING)
     world.active += people
-    await world.previews.refresh()
+    await world.recent.refresh()
     me = people[0]
     first = await world.daily(me)
     for match, action in zip(first.matches, ("like", "skip", "report") * 3, strict=False):

@@ -9,9 +9,9 @@ the score is greatest where a = b: only pairs with a + b above twice the logit o
 of the score to beat can enter. One addition and one comparison thus leave few pairs for
 the rest, and filters that fit in bytes are compared at that speed too.
 
-The products only propose: the last bits of what BLAS returns depend on where in a block a row stands
-(rows of one batch differ with a period of 12 on AVX2 machines), and a row that was halted and goes on
-in other company has to come out bit by bit the same. Who may enter is scored again by sums of a fixed
+The products only propose: the last bits of what BLAS returns depend on where in a block a row
+stands (with a period of 12 on AVX2 machines), and a row that was halted and goes on in other
+company has to come out bit by bit the same. Whoever may enter is scored again by sums of a fixed
 order, and only those scores are kept.
 """
 
