@@ -86,6 +86,8 @@ class AccessLogs:
         self._silence = silence_seconds
         self._numbers: dict[Source, Numbers] = {}
         self._readers: dict[Source, Reader] = {}
+        self._ended: dict[Source, int] = {}
+        """Sources that were read here, each with its settled number; to be saved once more."""
         self._streams: set[asyncio.Task[object]] = set()
         self._closed = False
         self.touches = touches
@@ -123,7 +125,8 @@ class AccessLogs:
                 self._lookout.fails("sources", error.why)
                 await self.clock.sleep(_RETRY_SECONDS)
             else:
-                self._numbers.setdefault(source, Numbers(known.get(source, 0)))
+                settled = max(known.get(source, 0), self._ended.pop(source, 0))
+                self._numbers.setdefault(source, Numbers(settled))
         self._readers[source] = reader
         return self._numbers[source]
 
@@ -158,22 +161,27 @@ class AccessLogs:
                 reason = f"{count} access-log entries of gateway {source} are missing"
                 self._lookout.blind(now - since, reason)
 
-    async def _save(self, reader: Reader | None = None) -> None:
-        await self._register.save(
-            {
-                source: self._numbers[source].settled
-                for source, its_reader in self._readers.items()
-                if reader is None or its_reader is reader
-            }
-        )
+    async def _save(self) -> None:
+        ended = dict(self._ended)
+        read = {source: self._numbers[source].settled for source in self._readers}
+        await self._register.save(ended | read)
+        for source, settled in ended.items():
+            if self._ended.get(source) == settled:
+                del self._ended[source]
 
     async def _close(self, reader: Reader) -> None:
-        """The stream ended: another one must continue its sources, here or at another replica."""
-        await reader.taken()
+        """The stream ended: another one must continue its sources, here or at another replica.
+
+        Whatever happens on the way, from here on this replica does not say that it reads them, and
+        the register learns that it did.
+        """
         try:
-            await self._save(reader)
+            await reader.taken()
+        finally:
+            for source in [s for s, its_reader in self._readers.items() if its_reader is reader]:
+                del self._readers[source]
+                self._ended[source] = self._numbers.pop(source).settled
+        try:
+            await self._save()
         except StoreAway as error:
-            log.warning("not_saved", why=error.why)
-        for source in [s for s, its_reader in self._readers.items() if its_reader is reader]:
-            del self._readers[source]
-            del self._numbers[source]
+            log.warning("saved_later", why=error.why)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from eros_activity.domain.gaps import Source
 from eros_activity.domain.people import Interaction, Rules, UserKey
 from eros_activity.domain.sight import Pause
 from eros_activity.hub import Hub
@@ -59,6 +60,17 @@ class FlakyLog(MemoryLog):
         return await super().pause(pause)
 
 
+class FlakySources(MemorySources):
+    """A register that can be cut off."""
+
+    away = False
+
+    async def save(self, settled: Mapping[Source, int]) -> None:
+        if self.away:
+            raise StoreAway("cut off")
+        await super().save(settled)
+
+
 @dataclass(slots=True)
 class Parts:
     """One replica's; ``run`` starts its background tasks."""
@@ -66,7 +78,7 @@ class Parts:
     clock: FakeClock
     log: FlakyLog
     people: FlakyPeople
-    sources: MemorySources
+    sources: FlakySources
     lookout: Lookout
     hub: Hub
     touches: Touches
@@ -95,7 +107,7 @@ class Parts:
             clock=clock,
             log=log,
             people=people,
-            sources=store.sources if store else MemorySources(clock),
+            sources=store.sources if store else FlakySources(clock),
             lookout=lookout,
             hub=hub,
             touches=Touches(people, lookout, clock),

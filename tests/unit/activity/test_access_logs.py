@@ -199,3 +199,37 @@ async def test_closing_ends_a_stream_in_order(replica: Replica) -> None:
     await replica.logs.close()
     assert await reading == "ended"
     assert await replica.parts.sources.find([ONE]) == {ONE: 1}
+
+
+async def test_a_stream_that_is_cut_off_twice_is_not_read_for_ever(replica: Replica) -> None:
+    """The second time while the first one waits for the store."""
+    parts = replica.parts
+    parts.people.away = True
+
+    async def stream() -> None:
+        async with replica.logs.reading() as reader:
+            await reader.take([parts.seen(user(1))], {ONE: [1]})
+            await asyncio.Event().wait()
+
+    reading = asyncio.create_task(stream())
+    await settle()
+    for _ in range(2):
+        reading.cancel()
+        await settle()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    parts.people.away = False
+    await pass_time(parts, SILENCE + 2)
+    assert "nobody reads" in replica.reason
+
+
+async def test_an_end_that_could_not_be_saved_is_saved_later(replica: Replica) -> None:
+    parts = replica.parts
+    async with replica.logs.reading() as reader:
+        await read(reader, 1)
+        parts.sources.away = True
+    parts.sources.away = False
+    await pass_time(parts, 1)
+    assert await parts.sources.find([ONE]) == {ONE: 1}
+    await pass_time(parts, SILENCE + 1)
+    assert "nobody reads" in replica.reason
