@@ -13,12 +13,13 @@ from eros_cli.mesh.keys import key_environment
 from eros_cli.mesh.options import Part
 from eros_cli.mesh.program import Program
 from eros_cli.mesh.readiness import until_serving
+from eros_cli.paths import DESCRIPTOR_SET
 
 #: Started in this order, stopped in the opposite one; those of a row at the same time.
 START_ORDER = (
     (Part.ACCOUNTS, Part.ACTIVITY),
     (Part.SCHEDULER, Part.MATCHER),
-    (Part.WORKER,),
+    (Part.WORKER, Part.GATEWAY),
 )
 _MODULES = {
     Part.ACCOUNTS: "eros_accounts",
@@ -26,6 +27,8 @@ _MODULES = {
     Part.SCHEDULER: "eros_scheduler",
     Part.MATCHER: "eros_matcher",
     Part.WORKER: "eros_matcher.worker",
+    # Envoy itself is no Python service; this one stands behind it.
+    Part.GATEWAY: "eros_gateway.front",
 }
 
 
@@ -51,6 +54,9 @@ def service_program(
         environment.setdefault("EROS_SIGNING_KEYS_DIR", os.fspath(data.signing_keys))
     if part is Part.ACTIVITY:
         environment[ACCESS_LOG_VARIABLE] = addresses.access_log
+    if part is Part.GATEWAY:
+        environment["EROS_GATEWAY_ADMIN_SOCKET"] = os.fspath(data.socket("envoy-admin"))
+        environment["EROS_DESCRIPTOR_SET"] = os.fspath(DESCRIPTOR_SET)
     if part is Part.WORKER:
         environment["EROS_WORKER_DATA_DIR"] = os.fspath(data.worker)
     return Program(

@@ -17,6 +17,7 @@ from eros_accounts.store_profiles import PostgresProfiles
 from eros_accounts.store_sessions import PostgresSessions
 from eros_common import postgres
 from eros_common.auth import Revocations
+from eros_common.cache_reads import CacheReads
 from eros_common.config import SettingsFault
 from eros_common.lifecycle import App, main
 from eros_common.redis import open_redis
@@ -41,18 +42,18 @@ async def compose(app: App[AccountsSettings]) -> None:
         )
     )
     database = Database(pool)
-    cache = ValkeyProfileCache(
-        await app.enter(
-            open_redis(
-                settings.cache_redis_url,
-                app=app.name,
-                timeout_seconds=settings.cache_timeout_seconds,
-                retries=0,
-            )
-        ),
-        clock,
+    cache_redis = await app.enter(
+        open_redis(
+            settings.cache_redis_url,
+            app=app.name,
+            timeout_seconds=settings.cache_timeout_seconds,
+            retries=0,
+        )
     )
+    reads = CacheReads(cache_redis, clock)
+    cache = ValkeyProfileCache(cache_redis, clock, reads)
     app.background("accounts.cache", cache.run)
+    app.background("accounts.cache_reads", reads.run)
     activity_redis = await app.enter(open_redis(settings.activity_redis_url, app=app.name))
     passwords = await app.enter(
         Argon2Passwords.open(

@@ -18,7 +18,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from eros_accounts.ports import CachedView
-from eros_common import logging, telemetry
+from eros_common import logging
+from eros_common.cache_reads import CacheReads
 from eros_common.clocks import Clock
 from eros_common.ids import UserId
 
@@ -49,7 +50,7 @@ log = logging.get("accounts.cache")
 class ValkeyProfileCache:
     """The port ``ProfileCache``. ``redis`` should have short timeouts and no retries."""
 
-    def __init__(self, redis: Redis, clock: Clock) -> None:
+    def __init__(self, redis: Redis, clock: Clock, reads: CacheReads) -> None:
         self._redis = redis
         self._clock = clock
         self._fill = redis.register_script(_FILL)
@@ -57,7 +58,7 @@ class ValkeyProfileCache:
         # One entry a person who saved while Valkey was away.
         self._owed: dict[UserId, int] = {}
         self._away = asyncio.Event()
-        self._reads = telemetry.meter().create_counter("eros.cache.reads")
+        self._reads = reads
 
     def is_away(self) -> bool:
         """Whether the cache is not used just now."""
@@ -65,13 +66,14 @@ class ValkeyProfileCache:
 
     async def get(self, view: CachedView, user_id: UserId) -> bytes | None:
         if self.is_away():
-            return self._read(view, "away", None)
+            return None
         try:
             data = cast("bytes | None", await self._redis.get(_key(view, user_id)))
         except (RedisError, OSError) as error:
             self._lost(error)
-            return self._read(view, "away", None)
-        return self._read(view, "miss" if data is None else "hit", data)
+            return None
+        self._reads.note(view.value, hit=data is not None)
+        return data
 
     async def fill(self, view: CachedView, user_id: UserId, version: int, data: bytes) -> None:
         if self.is_away():
@@ -128,10 +130,6 @@ class ValkeyProfileCache:
         if not self.is_away():
             log.warning("away", error=str(error) or type(error).__name__)
         self._away.set()
-
-    def _read(self, view: CachedView, outcome: str, data: bytes | None) -> bytes | None:
-        self._reads.add(1, {"key": view.value, "outcome": outcome})
-        return data
 
 
 def _key(view: CachedView, user_id: UserId) -> str:

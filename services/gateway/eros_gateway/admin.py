@@ -27,6 +27,11 @@ async def active_requests(socket: Path) -> int:
     return int(found[1])
 
 
+async def ready(socket: Path) -> None:
+    """Returns if Envoy takes requests; raises ``AdminFault``."""
+    await _call(socket, "GET", "/ready")
+
+
 async def _call(socket: Path, method: str, path: str) -> str:
     """The answer's headers and body as they come: small, and searched for one number at most."""
     try:

@@ -81,6 +81,8 @@ class GatewaySettings(TelemetrySettings, PeerSettings):
     activity_address: Targets = "127.0.0.1:50052"
     scheduler_address: Targets = "127.0.0.1:50053"
     matcher_address: Targets = "127.0.0.1:50054"
+    gateway_address: Targets = "127.0.0.1:50056"
+    """Of ``eros_gateway.front``: health and documentation."""
     als_address: Targets = "127.0.0.1:50062"
     """Activity's access-log port (its ``EROS_ALS_LISTEN``)."""
     als_flush_seconds: float = Field(0.005, ge=0.001, le=10)

@@ -14,6 +14,7 @@ from eros.activity.v1.activity_pb2 import ListRecentlyActiveRequest
 from eros.activity.v1.activity_pb2_grpc import ActivityServiceStub
 from eros.matcher.v1.matcher_pb2_grpc import add_MatcherServiceServicer_to_server
 from eros_common import logging, postgres
+from eros_common.cache_reads import CacheReads
 from eros_common.errors import from_rpc_error
 from eros_common.ids import UserId, user_ids_from_bytes
 from eros_common.lifecycle import App, main
@@ -50,16 +51,16 @@ async def compose(app: App[MatcherSettings]) -> None:
             size=settings.database_pool_size,
         )
     )
-    cache = ValkeyLists(
-        await app.enter(
-            open_redis(
-                settings.cache_redis_url,
-                app="matcher",
-                timeout_seconds=store_cache.TIMEOUT_SECONDS,
-                retries=0,
-            )
+    cache_redis = await app.enter(
+        open_redis(
+            settings.cache_redis_url,
+            app="matcher",
+            timeout_seconds=store_cache.TIMEOUT_SECONDS,
+            retries=0,
         )
     )
+    reads = CacheReads(cache_redis, clock)
+    cache = ValkeyLists(cache_redis, reads)
     accounts = AccountsServiceStub(app.channel(settings.accounts_address, "accounts"))
     activity = ActivityServiceStub(app.channel(settings.activity_address, "activity"))
 
@@ -123,6 +124,7 @@ async def compose(app: App[MatcherSettings]) -> None:
     app.on_warm(warm)
     app.background("matcher.previews", refresh_previews)
     app.background("matcher.cache_drops", drop_late)
+    app.background("matcher.cache_reads", reads.run)
     app.serve(add_MatcherServiceServicer_to_server, MatcherServicer(reading, actions, clock))
 
 

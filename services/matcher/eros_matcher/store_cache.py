@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from eros_common import logging
+from eros_common.cache_reads import CacheReads
 from eros_common.ids import UserId
 from eros_matcher.ports import ListKind
 
@@ -31,12 +32,16 @@ def key_of(kind: ListKind, user: UserId) -> str:
 class ValkeyLists:
     """See `eros_matcher.ports.ListCache`."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, reads: CacheReads | None = None) -> None:
+        """``reads`` counts them; whoever only writes has no use for it."""
         self._client = client
+        self._reads = reads
         self._resting_until = 0.0
 
     async def get(self, kind: ListKind, user: UserId) -> bytes | None:
         found = await self._try("get", lambda: self._client.get(key_of(kind, user)))
+        if self._reads is not None:
+            self._reads.note(kind.value, hit=found is not None)
         # The client speaks bytes; its types say that it might not.
         return found if isinstance(found, bytes) else None
 

@@ -66,11 +66,13 @@ class JobView:
 
 @dataclass(frozen=True, slots=True)
 class KindCount:
-    """Job rows of one kind: claimable now, leased, dead."""
+    """Job rows of one kind: claimable now, leased, dead. ``oldest`` is since when the claimable one
+    that waits the longest could have been claimed (night)."""
 
     ready: int
     running: int
     dead: int
+    oldest: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ def overview(state: State, counts: Counts, now: Now) -> pb.GetOverviewResponse:
             for kind in state.settings.rules
         ],
         halts=state.halted,
+        queue_age_seconds=_queue_age(counts, now),
     )
     watch = state.watch
     if watch.paused_until > now.wall:
@@ -40,6 +41,11 @@ def overview(state: State, counts: Counts, now: Now) -> pb.GetOverviewResponse:
     if not watch.seeing(now.wall):
         found.pause_reason = watch.reason or "who sleeps is not known yet"
     return found
+
+
+def _queue_age(counts: Counts, now: Now) -> float:
+    oldest = [count.oldest for count in counts.kinds.values() if count.oldest is not None]
+    return max(0.0, (now.night - min(oldest)).total_seconds()) if oldest else 0.0
 
 
 def _worker(worker: Worker) -> pb.WorkerOverview:

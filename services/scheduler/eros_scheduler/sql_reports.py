@@ -15,7 +15,20 @@ SELECT k.kind,
            AND greatest(j.due_at, j.rested_at) <= $1 AND j.solo_at > $1
        WHERE z.cap >= k.phase) AS ready,
     (SELECT count(*) FROM scheduler.jobs j WHERE j.state = 'l' AND j.kind = k.kind) AS running,
-    (SELECT count(*) FROM scheduler.jobs j WHERE j.state = 'x' AND j.kind = k.kind) AS dead
+    (SELECT count(*) FROM scheduler.jobs j WHERE j.state = 'x' AND j.kind = k.kind) AS dead,
+    least(
+        (SELECT min(greatest(j.due_at, j.rested_at, j.solo_at)) FROM scheduler.jobs j
+         WHERE j.kind = k.kind AND j.state = 'q' AND j.rested_at IS NOT NULL
+             AND greatest(j.due_at, j.rested_at, j.solo_at) <= $1),
+        (SELECT min(o.ripe_at) FROM unnest($2::text[], $3::smallint[]) z(zone, cap)
+         CROSS JOIN LATERAL (
+             SELECT greatest(j.due_at, j.rested_at) AS ripe_at FROM scheduler.jobs j
+             WHERE j.kind = k.kind AND j.zone = z.zone AND j.state = 'q'
+                 AND j.rested_at IS NOT NULL AND greatest(j.due_at, j.rested_at) <= $1
+             ORDER BY greatest(j.due_at, j.rested_at) LIMIT 1
+         ) o
+         WHERE z.cap >= k.phase)
+    ) AS oldest
 FROM unnest($4::smallint[], $5::smallint[]) k(kind, phase)
 """
 """$1 night, $2 zones, $3 their caps, $4 kinds, $5 their phases."""

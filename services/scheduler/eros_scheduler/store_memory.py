@@ -163,6 +163,7 @@ class MemoryJobs:
         running: Counter[JobKind] = Counter()
         dead: Counter[JobKind] = Counter()
         sleepers: Counter[Phase] = Counter()
+        oldest: dict[JobKind, datetime] = {}
         for row in self._table.rows():
             running[row.kind] += row.state is JobState.LEASED
             dead[row.kind] += row.state is JobState.DEAD
@@ -171,11 +172,19 @@ class MemoryJobs:
             solo = row.solo_at <= night
             cap = caps.get(row.zone, Phase.AWAKE)
             if row.state is JobState.QUEUED and max(row.due_at, row.rested_at) <= night:
-                ready[row.kind] += solo or cap >= RULES[row.kind].phase
+                open_now = cap >= RULES[row.kind].phase
+                ready[row.kind] += solo or open_now
+                if solo or open_now:
+                    ripe = max(row.due_at, row.rested_at)
+                    since = ripe if open_now else max(ripe, row.solo_at)
+                    oldest[row.kind] = min(since, oldest.get(row.kind, since))
             if row.kind is JobKind.MATCH:
                 idle = idle_phase((night - row.asleep_since).total_seconds(), self._thresholds)
                 sleepers[idle if solo else min(idle, cap)] += 1
-        kinds = {kind: KindCount(ready[kind], running[kind], dead[kind]) for kind in KINDS}
+        kinds = {
+            kind: KindCount(ready[kind], running[kind], dead[kind], oldest.get(kind))
+            for kind in KINDS
+        }
         return Counts(kinds, dict(sleepers))
 
     async def jobs(

@@ -141,7 +141,10 @@ class PostgresJobs:
                 sql_reports.SLEEPERS, night, zones, values, self._phase_seconds
             )
         return Counts(
-            {JobKind(r["kind"]): KindCount(r["ready"], r["running"], r["dead"]) for r in kinds},
+            {
+                JobKind(r["kind"]): KindCount(r["ready"], r["running"], r["dead"], r["oldest"])
+                for r in kinds
+            },
             {Phase(r["phase"]): r["people"] for r in sleepers},
         )
 

@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 
 from eros.accounts.v1 import accounts_pb2_grpc
 from eros.activity.v1 import activity_pb2_grpc
+from eros.gateway.v1 import gateway_pb2_grpc
 from eros.matcher.v1 import matcher_pb2_grpc
 from eros.scheduler.v1 import scheduler_pb2_grpc
 from eros_common.auth.keyfiles import jwks
@@ -38,6 +39,10 @@ SERVICES: dict[str, tuple[str, AddServicer]] = {
     "matcher": (
         "eros.matcher.v1.MatcherService",
         matcher_pb2_grpc.add_MatcherServiceServicer_to_server,
+    ),
+    "gateway": (
+        "eros.gateway.v1.GatewayService",
+        gateway_pb2_grpc.add_GatewayServiceServicer_to_server,
     ),
     "scheduler": (
         "eros.scheduler.v1.SchedulerService",

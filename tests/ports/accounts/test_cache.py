@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from eros_accounts.ports import CachedView
 from eros_accounts.store_cache import RETRY_SECONDS, VERSION_SECONDS, ValkeyProfileCache
+from eros_common.cache_reads import CacheReads
 from eros_common.ids import new_user_id
 from eros_common.redis import open_redis
 from eros_common.testing import FakeClock
@@ -18,7 +19,7 @@ OWN, PUBLIC = CachedView.OWN, CachedView.PUBLIC
 
 @pytest.fixture
 def cache(redis: Redis) -> ValkeyProfileCache:
-    return ValkeyProfileCache(redis, FakeClock())
+    return ValkeyProfileCache(redis, FakeClock(), CacheReads(redis, FakeClock()))
 
 
 @asynccontextmanager
@@ -89,7 +90,10 @@ async def test_a_burst_is_no_outage(cache: ValkeyProfileCache) -> None:
 
 async def test_a_dead_cache_finds_nothing_and_raises_nothing() -> None:
     async with open_redis("redis://127.0.0.1:1", app="test", retries=0) as redis:
-        cache, user = ValkeyProfileCache(redis, FakeClock()), new_user_id()
+        cache, user = (
+            ValkeyProfileCache(redis, FakeClock(), CacheReads(redis, FakeClock())),
+            new_user_id(),
+        )
         assert not cache.is_away()
         assert await cache.get(OWN, user) is None
         assert cache.is_away()
@@ -124,7 +128,7 @@ async def test_what_changed_while_it_was_away_is_dropped_before_it_is_used_again
     for someone in (user, *others):
         await redis.set(f"profile:{someone}", b"old")
     async with open_redis("redis://127.0.0.1:1", app="test", retries=0) as nowhere:
-        cache = ValkeyProfileCache(nowhere, clock)
+        cache = ValkeyProfileCache(nowhere, clock, CacheReads(nowhere, clock))
         for someone in (user, *others):
             await cache.forget(someone, 5)
         assert cache.is_away()

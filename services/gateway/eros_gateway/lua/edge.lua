@@ -6,6 +6,7 @@ function envoy_on_response(handle)
   local headers = handle:headers()
   local status = headers:get(":status")
   stamp_response(handle, status)
+  status = serviced_status(headers, status)
   if headers:get("content-type") == "application/json" then
     -- The transcoder leaves these on what it converts.
     headers:remove("grpc-status")
