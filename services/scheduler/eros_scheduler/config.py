@@ -34,6 +34,13 @@ class SchedulerSettings(
     batch_analyze: int = Field(20, ge=1, le=1000)
     batch_score: int = Field(100, ge=1, le=1000)
     batch_match: int = Field(250, ge=1, le=1000)
+    batch_prepare: int = Field(250, ge=1, le=1000)
+    learn_turn_seconds: PositiveFloat = 60.0
+    """How long learning has a worker until it makes room."""
+    learn_turn_share: float = Field(0.25, gt=0, le=1)
+    """Of one worker's time, while people's work waits."""
+    learn_asleep_share: float = Field(0.2, ge=0, le=1)
+    """Learning starts while so many of the people sleep, and stops when half as many do."""
     cpu_cap_phase1: float = Field(0.05, gt=0, le=1)
     cpu_cap_phase2: float = Field(0.15, gt=0, le=1)
     cpu_cap_phase3: float = Field(0.95, gt=0, le=1)
@@ -43,6 +50,7 @@ class SchedulerSettings(
             (JobKind.ANALYZE, self.batch_analyze),
             (JobKind.SCORE, self.batch_score),
             (JobKind.MATCH, self.batch_match),
+            (JobKind.PREPARE, self.batch_prepare),
         )
         caps = (self.cpu_cap_phase1, self.cpu_cap_phase2, self.cpu_cap_phase3)
         return CoreSettings(
@@ -52,6 +60,16 @@ class SchedulerSettings(
             rules={
                 kind: KindRule(RULES[kind].phase, batch, caps[RULES[kind].phase - 1])
                 for kind, batch in batches
+            }
+            | {
+                JobKind.LEARN: KindRule(
+                    RULES[JobKind.LEARN].phase,
+                    batch=1,
+                    cpu_cap=self.cpu_cap_phase3,
+                    asleep_share=self.learn_asleep_share,
+                    turn_seconds=self.learn_turn_seconds,
+                    turn_share=self.learn_turn_share,
+                )
             },
             night_rate=self.night_rate,
             heartbeat_seconds=self.heartbeat_interval_seconds,

@@ -22,7 +22,14 @@ TAKE_MOST = 1000
 """Expired leases, and rows that waited, brought back a tick."""
 
 Asked = (
-    do.Claim | do.Verify | do.RenewLease | do.Release | do.Project | do.TakeExpired | do.LoadZones
+    do.Claim
+    | do.Verify
+    | do.RenewLease
+    | do.Release
+    | do.Project
+    | do.TakeExpired
+    | do.LoadZones
+    | do.LookWhoSleeps
 )
 """Instructions that are for the database."""
 
@@ -70,6 +77,8 @@ class Effects:
                 self._spawn_once(do.TakeExpired, self._take_expired())
             case do.LoadZones():
                 self._spawn_once(do.LoadZones, self._load_zones())
+            case do.LookWhoSleeps():
+                self._spawn_once(do.LookWhoSleeps, self._look_who_sleeps())
             case _:
                 assert_never(asked)
 
@@ -154,3 +163,6 @@ class Effects:
 
     async def _load_zones(self) -> None:
         self._post(an.ZonesKnown(await self._jobs.zones()))
+
+    async def _look_who_sleeps(self) -> None:
+        self._post(an.AsleepKnown(await self._jobs.asleep_share()))

@@ -53,7 +53,8 @@ class JobView:
     user_id: UserId
     kind: JobKind
     state: JobState
-    due_at: datetime
+    due_at: datetime | None
+    """None: not before another job is done."""
     asleep_since: datetime | None
     lease_until: datetime | None
     owner: WorkerId | None
@@ -134,6 +135,10 @@ class JobStore(Protocol):
 
     async def zones(self) -> Sequence[Zone]:
         """Every zone that a job row ever had."""
+        ...
+
+    async def asleep_share(self) -> float:
+        """The share of people that sleep, 0 to 1; of many people an estimate. Costs little."""
         ...
 
     async def counts(self, *, night: datetime, caps: Mapping[Zone, Phase]) -> Counts:

@@ -125,7 +125,7 @@ SNAPSHOT_OVER: Final = "DROP TABLE IF EXISTS pg_temp.sleepers"
 WAKE_OTHERS: Final = """
 WITH others AS MATERIALIZED (
     SELECT j.user_id, j.kind FROM scheduler.jobs j
-    WHERE j.asleep_since IS NOT NULL
+    WHERE j.asleep_since IS NOT NULL AND j.kind <> 5
         AND NOT EXISTS (SELECT FROM pg_temp.sleepers s WHERE s.user_id = j.user_id)
     ORDER BY j.user_id, j.kind
     FOR UPDATE OF j

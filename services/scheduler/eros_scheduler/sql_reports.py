@@ -60,9 +60,19 @@ GROUP BY phase
 """
 """$1 night, $2 zones, $3 their caps, $4 idle seconds of the phases. A branch a partial index."""
 
+ROWS_ROUGHLY: Final = """
+SELECT reltuples::float8 FROM pg_catalog.pg_class WHERE oid = 'scheduler.jobs'::regclass
+"""
+
+ASLEEP_SHARE: Final = """
+SELECT coalesce(avg((asleep_since IS NOT NULL)::int), 0)::float8
+FROM scheduler.jobs TABLESAMPLE SYSTEM ($1) WHERE kind = 3
+"""
+"""$1 the share of the table's pages to look at, percent."""
+
 JOBS: Final = """
-SELECT user_id, kind, state, due_at, asleep_since, lease_until, owner, attempts, last_error, zone,
-    token, checkpoint IS NOT NULL AS has_checkpoint
+SELECT user_id, kind, state, nullif(due_at, 'infinity') AS due_at, asleep_since, lease_until,
+    owner, attempts, last_error, zone, token, checkpoint IS NOT NULL AS has_checkpoint
 FROM scheduler.jobs
 WHERE {where}
 ORDER BY user_id, kind

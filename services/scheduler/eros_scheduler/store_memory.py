@@ -24,7 +24,7 @@ from eros_scheduler.core.model import (
 )
 from eros_scheduler.ports import Counts, JobState, JobView, KindCount, LeasedRows, SleepSnapshot
 from eros_scheduler.store_memory_fences import MemoryFences
-from eros_scheduler.store_memory_table import KINDS, Row, Table
+from eros_scheduler.store_memory_table import Row, Table
 
 WAITING: Final = timedelta(seconds=60)
 
@@ -42,7 +42,7 @@ class MemoryJobs:
         self.fences = MemoryFences(self._table, jitter)
         self._thresholds = idle
         seconds = (idle.phase1, idle.phase2, idle.phase3)
-        self._idle = {kind: timedelta(seconds=seconds[RULES[kind].phase - 1]) for kind in KINDS}
+        self._idle = {kind: timedelta(seconds=seconds[RULES[kind].phase - 1]) for kind in RULES}
 
     def fill(self, rows: Iterable[Row]) -> None:
         """With rows as they stand."""
@@ -128,7 +128,9 @@ class MemoryJobs:
         woken = [
             row
             for row in self._table.rows()
-            if row.asleep_since is not None and row.user_id not in sleepers
+            if row.asleep_since is not None
+            and row.kind is not JobKind.LEARN
+            and row.user_id not in sleepers
         ]
         for row in woken:
             self._wake(row)
@@ -158,6 +160,11 @@ class MemoryJobs:
     async def zones(self) -> Sequence[Zone]:
         return list(self._table.zones)
 
+    async def asleep_share(self) -> float:
+        people = [row for row in self._table.rows() if row.kind is JobKind.MATCH]
+        asleep = sum(row.asleep_since is not None for row in people)
+        return asleep / len(people) if people else 0.0
+
     async def counts(self, *, night: datetime, caps: Mapping[Zone, Phase]) -> Counts:
         ready: Counter[JobKind] = Counter()
         running: Counter[JobKind] = Counter()
@@ -183,7 +190,7 @@ class MemoryJobs:
                 sleepers[idle if solo else min(idle, cap)] += 1
         kinds = {
             kind: KindCount(ready[kind], running[kind], dead[kind], oldest.get(kind))
-            for kind in KINDS
+            for kind in RULES
         }
         return Counts(kinds, dict(sleepers))
 

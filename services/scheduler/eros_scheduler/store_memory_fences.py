@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from eros_common.ids import JobToken, UserId
 from eros_common.phases import STARVED_AFTER
-from eros_scheduler.core.model import JobKind, Zone
+from eros_scheduler.core.model import PERSONAL, JobKind, Zone
 from eros_scheduler.ports import JobState
-from eros_scheduler.store_memory_table import KINDS, Row, Table
+from eros_scheduler.store_memory_table import NEVER, Row, Table
 
 ATTEMPTS_MOST: Final = 5
+EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _FIRST_BACK_OFF: Final = timedelta(seconds=30)
 _LONGEST_BACK_OFF: Final = timedelta(hours=1)
 
@@ -28,14 +30,15 @@ class MemoryFences:
     async def mark_due(
         self, users: Sequence[UserId], zones: Sequence[Zone], kind: JobKind, now: datetime
     ) -> None:
-        if kind not in KINDS:
+        if kind not in PERSONAL:
             raise ValueError(f"no such kind of job: {kind}")
         for user_id, zone in zip(users, zones, strict=True):
             self._table.zones[zone] = None
-            for each in KINDS:
+            for each in PERSONAL:
                 row = self._table.get(user_id, each)
                 if row is None:
-                    self._table.add(Row(user_id, each, zone, now))
+                    later = each is JobKind.PREPARE and kind is not JobKind.PREPARE
+                    self._table.add(Row(user_id, each, zone, NEVER if later else now))
                     continue
                 self._table.move(row, zone)
                 if each == kind:
@@ -84,13 +87,30 @@ class MemoryFences:
         done: set[UserId] = set()
         for row, index in self._live(users, kind, tokens):
             assert row.claimed_at is not None
-            row.due_at, row.solo_at = due_at[index], row.claimed_at + STARVED_AFTER
+            row.due_at = NEVER if kind is JobKind.PREPARE else due_at[index]
+            if kind is not JobKind.LEARN:
+                row.solo_at = row.claimed_at + STARVED_AFTER
+            if kind is JobKind.MATCH:
+                self._prepare(row.user_id, row.claimed_at)
             row.attempts, row.checkpoint, row.last_error = 0, None, None
             row.state, row.owner, row.lease_until = JobState.QUEUED, None, None
             self._table.place(row)
             done.add(row.user_id)
         self.requeue_waiting(users)
         return done
+
+    def _prepare(self, user_id: UserId, now: datetime) -> None:
+        row = self._table.people[user_id][JobKind.PREPARE]
+        if row.due_at > now:
+            row.due_at = now
+            self._table.place(row)
+
+    async def add_learner(self, learner: int) -> None:
+        user_id, zone = UserId(UUID(int=learner)), Zone("")
+        if self._table.get(user_id, JobKind.LEARN) is None:
+            row = Row(user_id, JobKind.LEARN, zone, EPOCH, solo_at=NEVER, seen_at=NEVER)
+            row.asleep_since = row.rested_at = EPOCH
+            self._table.add(row)
 
     async def fail(
         self,

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from typing import Final
 
 from eros_common.ids import JobToken, UserId, WorkerId
-from eros_scheduler.core.model import RULES, HeldJob, JobKind, LeasedRow, OwnedJob, Zone
+from eros_scheduler.core.model import HeldJob, JobKind, LeasedRow, OwnedJob, Zone
 from eros_scheduler.ports import JobState, JobView
 
 NO_TOKEN: Final = JobToken(0)
 ALWAYS: Final = datetime.min.replace(tzinfo=UTC)
-KINDS: Final = tuple(sorted(RULES))
+NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ class Row:
             user_id=self.user_id,
             kind=self.kind,
             state=self.state,
-            due_at=self.due_at,
+            due_at=None if self.due_at == NEVER else self.due_at,
             asleep_since=self.asleep_since,
             lease_until=self.lease_until,
             owner=self.owner,

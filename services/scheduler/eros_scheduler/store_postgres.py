@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 CLAIM_ROUNDS = 8
 """A claim that met blocked rows, which are set aside then, looks again at most so often."""
+ASLEEP_SAMPLE = 20_000
+"""Rows that are looked at for the share of people who sleep."""
 SNAPSHOT_TIMEOUT_SECONDS = 120.0
 
 
@@ -129,6 +131,12 @@ class PostgresJobs:
     async def zones(self) -> Sequence[Zone]:
         with unavailable():
             return [Zone(row["zone"]) for row in await self._pool.fetch(sql_jobs.ZONES)]
+
+    async def asleep_share(self) -> float:
+        with unavailable():
+            rows = await self._pool.fetchval(sql_reports.ROWS_ROUGHLY)
+            percent = min(100.0, 100.0 * ASLEEP_SAMPLE / max(1.0, rows))
+            return float(await self._pool.fetchval(sql_reports.ASLEEP_SHARE, percent))
 
     async def counts(self, *, night: datetime, caps: Mapping[Zone, Phase]) -> Counts:
         zones, values = list(caps), list(caps.values())

@@ -413,6 +413,6 @@ async def test_the_overview_and_the_jobs_say_how_things_stand(world: World) -> N
     mine = await stub.ListJobs(
         scheduler_pb2.ListJobsRequest(user_id=people[0].bytes), metadata=operator
     )
-    assert [job.kind for job in mine.jobs] == [1, 2, 3]
+    assert [job.kind for job in mine.jobs] == [1, 2, 3, 4]
     assert {job.zone for job in mine.jobs} == {"Europe/Berlin"}
     assert mine.jobs[0].HasField("asleep_since")

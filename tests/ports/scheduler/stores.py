@@ -30,6 +30,7 @@ NIGHT = datetime(2026, 1, 2, 4, 30, tzinfo=UTC)
 NEXT = datetime(2026, 1, 2, 22, tzinfo=UTC)
 WORKER = WorkerId("w-1")
 ANALYZE, SCORE, MATCH = JobKind.ANALYZE, JobKind.SCORE, JobKind.MATCH
+PREPARE, LEARN = JobKind.PREPARE, JobKind.LEARN
 
 
 def person(number: int) -> UserId:
@@ -63,6 +64,8 @@ class Fences(Protocol):
         tokens: Sequence[JobToken],
         due_at: Sequence[datetime],
     ) -> set[UserId]: ...
+
+    async def add_learner(self, learner: int) -> None: ...
 
     async def fail(
         self,
@@ -111,6 +114,7 @@ class Stores:
             rows = await self.claim(kind, night=before, zones=())
             assert {row.user_id for row in rows} == set(people), "only people as wanted may be here"
             await self.complete(rows, DUE)
+        await self.complete(await self.claim(PREPARE, night=before, zones=()))
         await self.sleep(people, DUE)
         return people
 
@@ -226,6 +230,9 @@ class PostgresFences:
         query = "SELECT * FROM scheduler.complete($1, $2, $3, $4)"
         rows = await self._as("eros_matcher", query, users, kind, tokens, due_at)
         return {row["user_id"] for row in rows}
+
+    async def add_learner(self, learner: int) -> None:
+        await self._as("eros_scheduler", "SELECT scheduler.add_learner($1)", learner)
 
     async def fail(
         self,

@@ -139,4 +139,4 @@ async def test_a_new_zone_is_taken_over_by_every_row(stores: Stores) -> None:
 
 async def test_only_kinds_that_people_have_can_be_due(stores: Stores) -> None:
     with pytest.raises(Exception, match="no such kind of job"):
-        await stores.due(kind=4)  # type: ignore[arg-type]
+        await stores.due(kind=5)  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from eros_scheduler.core import events as ev
 from eros_scheduler.core import instructions as do
 from eros_scheduler.core.core import SchedulerCore
 from eros_scheduler.core.model import (
+    PERSONAL,
     CoreSettings,
     HaltedJob,
     JobKind,
@@ -29,7 +30,7 @@ BERLIN = Zone("Europe/Berlin")
 ALWAYS = datetime(1, 1, 1, tzinfo=UTC)
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 W1, W2 = WorkerId("w1"), WorkerId("w2")
-ALL_KINDS = frozenset({JobKind.ANALYZE, JobKind.SCORE, JobKind.MATCH})
+ALL_KINDS = frozenset(PERSONAL)
 
 Kind = TypeVar("Kind")
 

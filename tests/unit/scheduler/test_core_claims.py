@@ -26,6 +26,7 @@ from tests.unit.scheduler.rig import (
 )
 
 ANALYZE, SCORE, MATCH = JobKind.ANALYZE, JobKind.SCORE, JobKind.MATCH
+PREPARE = JobKind.PREPARE
 
 
 def at(hour: int, minute: int = 0) -> datetime:
@@ -36,9 +37,9 @@ def at(hour: int, minute: int = 0) -> datetime:
 
 def test_a_ready_worker_triggers_a_claim_at_once() -> None:
     claim = Rig().free()
-    assert [attempt.kind for attempt in claim.attempts] == [MATCH, SCORE, ANALYZE]
+    assert [attempt.kind for attempt in claim.attempts] == [MATCH, PREPARE, SCORE, ANALYZE]
     assert {attempt.zones for attempt in claim.attempts} == {(BERLIN,)}
-    assert [attempt.limit for attempt in claim.attempts] == [250, 100, 20]
+    assert [attempt.limit for attempt in claim.attempts] == [250, 250, 100, 20]
 
 
 @pytest.mark.parametrize(
@@ -48,8 +49,8 @@ def test_a_ready_worker_triggers_a_claim_at_once() -> None:
         (at(23), {ANALYZE}),
         (at(1, 59), {ANALYZE}),
         (at(2), {ANALYZE, SCORE}),
-        (at(5), {ANALYZE, SCORE, MATCH}),
-        (at(6, 59), {ANALYZE, SCORE, MATCH}),
+        (at(5), {ANALYZE, SCORE, MATCH, PREPARE}),
+        (at(6, 59), {ANALYZE, SCORE, MATCH, PREPARE}),
         (at(7), set()),
     ],
 )
@@ -57,7 +58,7 @@ def test_the_window_opens_kind_after_kind(night: datetime, open_kinds: set[JobKi
     claim = Rig(night=night).free()
     assert {a.kind for a in claim.attempts if a.zones} == open_kinds
     # Whoever the window does not hold back is looked for at any time.
-    assert {a.kind for a in claim.attempts} == {ANALYZE, SCORE, MATCH}
+    assert {a.kind for a in claim.attempts} == {ANALYZE, SCORE, MATCH, PREPARE}
 
 
 def test_zones_that_close_first_come_first() -> None:
@@ -75,20 +76,20 @@ def test_a_zone_nobody_knows_counts_as_the_default() -> None:
 
 def test_a_worker_is_only_asked_for_what_it_can() -> None:
     rig = Rig()
-    rig.connect(W1, kinds=frozenset({ANALYZE, JobKind.PREPARE}))
+    rig.connect(W1, kinds=frozenset({ANALYZE, PREPARE}))
     claim = one(do.Claim, rig.ready())
-    assert [a.kind for a in claim.attempts] == [ANALYZE]
+    assert [a.kind for a in claim.attempts] == [PREPARE, ANALYZE]
 
 
 def test_what_was_not_tried_for_long_is_tried_first() -> None:
     rig = Rig(ageing_seconds=60)
     rig.lease(row(1, MATCH))
     rig.pass_time(30)
-    rig.post(an.Claimed(rig.free(W2).claim, (MATCH, SCORE), [], 0))
+    rig.post(an.Claimed(rig.free(W2).claim, (MATCH, PREPARE, SCORE), [], 0))
     rig.pass_time(31)
     rig.end()
     claim = one(do.Claim, rig.ready())
-    assert [a.kind for a in claim.attempts] == [ANALYZE, MATCH, SCORE]
+    assert [a.kind for a in claim.attempts] == [ANALYZE, MATCH, PREPARE, SCORE]
 
 
 def test_a_lease_says_when_it_is_due_again_and_which_list_it_makes() -> None:

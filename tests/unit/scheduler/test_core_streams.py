@@ -5,7 +5,7 @@ from __future__ import annotations
 from eros_scheduler.core import answers as an
 from eros_scheduler.core import events as ev
 from eros_scheduler.core import instructions as do
-from eros_scheduler.core.model import HaltReason, JobKind
+from eros_scheduler.core.model import RULES, HaltReason, JobKind
 from tests.unit.scheduler.rig import NEVER, W1, W2, Rig, all_of, none, one, person, row, users
 
 
@@ -103,7 +103,7 @@ def test_a_batch_is_counted_and_shown() -> None:
 
 
 def test_kinds_of_a_newer_worker_are_kept_from_nobody() -> None:
-    rig = Rig()
+    rig = Rig(rules={kind: RULES[kind] for kind in (JobKind.ANALYZE, JobKind.MATCH)})
     verify = one(do.Verify, rig.connect(W1, row(1, JobKind.LEARN)))
     said = rig.post(an.Verified(W1, rig.session(), verify.jobs, [row(1, JobKind.LEARN)]))
     assert [users(h) for h in all_of(do.SendHalt, said)] == [[1]]

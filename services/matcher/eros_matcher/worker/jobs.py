@@ -21,7 +21,7 @@ class JobKind(IntEnum):
 
 
 class HaltReason(IntEnum):
-    """Why work on a person stops; the first six are the protocol's, the rest the worker's own."""
+    """Why work on a person stops; the first seven are the protocol's, the rest the worker's own."""
 
     WOKE = 1
     PAUSED = 2
@@ -29,6 +29,7 @@ class HaltReason(IntEnum):
     FENCED = 4
     DRAIN = 5
     DELETED = 6
+    YIELDED = 7
     SILENCE = 101
     """The scheduler said nothing for too long."""
     EXPIRED = 102

@@ -77,3 +77,10 @@ class LeasesTaken:
 @dataclass(frozen=True, slots=True)
 class ZonesKnown:
     zones: Sequence[Zone]
+
+
+@dataclass(frozen=True, slots=True)
+class AsleepKnown:
+    """The share of people that sleep, 0 to 1; near enough."""
+
+    share: float

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from eros_common.ids import BatchId
 from eros_scheduler.core.answers import Claimed, ClaimFailed
 from eros_scheduler.core.instructions import Attempt, Claim, Leased, Release, SendLease
 from eros_scheduler.core.model import ClaimId, HeldJob, JobKind, LeasedRow, Now
 from eros_scheduler.core.state import Claiming, Lease, State, Worker
+from eros_scheduler.core.yielding import begin_turn, may_start
 
 
 def claim_for_idle(state: State, now: Now) -> None:
@@ -27,15 +30,16 @@ def claim_for(state: State, worker: Worker, now: Now) -> None:
 
 
 def order(state: State, worker: Worker, now: Now) -> list[JobKind]:
-    """The deepest phase first, but before it whatever was not tried for a while, longest first."""
+    """The deepest phase first and nobody's work last, but before them whatever was not tried for a
+    while, longest first."""
     rules = state.settings.rules
-    kinds = [kind for kind in rules if kind in worker.kinds]
-    aged_since = now.mono - state.settings.ageing_seconds
+    kinds = [kind for kind in rules if kind in worker.kinds and may_start(state, kind)]
 
-    def rank(kind: JobKind) -> tuple[float, int]:
+    def rank(kind: JobKind) -> tuple[float, bool, int]:
+        rule = rules[kind]
         tried = state.tried.setdefault(kind, now.mono)
-        aged = tried <= aged_since
-        return (tried if aged else float("inf"), -rules[kind].phase)
+        aged = tried + max(state.settings.ageing_seconds, rule.rest_seconds) <= now.mono
+        return (tried if aged else math.inf, rule.rest_seconds > 0, -rule.phase)
 
     return sorted(kinds, key=rank)
 
@@ -86,6 +90,7 @@ def _dispatch(
     worker.batch_id = BatchId(f"{state.settings.scheduler_id}-{state.number()}")
     worker.kind = kind
     worker.batch_size = len(rows)
+    begin_turn(state, worker, now)
     worker.leases = {row.user_id: Lease.of(row) for row in rows}
     windows = state.windows
     state.out.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from eros_scheduler.core import answers as an
-from eros_scheduler.core import claims, halting, streams, watching
+from eros_scheduler.core import claims, halting, streams, watching, yielding
 from eros_scheduler.core import events as ev
 from eros_scheduler.core.instructions import Instruction, LoadZones, SendDrain, TakeExpired
 from eros_scheduler.core.model import CoreSettings, HaltReason, Now
@@ -60,6 +60,8 @@ class SchedulerCore:
             case an.ZonesKnown():
                 if state.windows.learn(event.zones, now.night):
                     claims.claim_for_idle(state, now)
+            case an.AsleepKnown():
+                yielding.asleep_known(state, event, now)
             case ev.SnapshotBegan():
                 watching.snapshot_began(state, now)
             case ev.SnapshotEnded():
@@ -71,8 +73,7 @@ class SchedulerCore:
             case ev.PauseAsked():
                 watching.pause_asked(state, event, now)
             case ev.Ticked():
-                state.out += [TakeExpired(), LoadZones()]
-                claims.claim_for_idle(state, now)
+                self._tick(now)
             case ev.AlarmRang():
                 claims.claim_for_idle(state, now)
             case ev.DrainAsked():
@@ -90,6 +91,13 @@ class SchedulerCore:
             state.watch.paused_until - now.wall,
         ]
         return min((wait for wait in waits if wait > 0), default=None)
+
+    def _tick(self, now: Now) -> None:
+        state = self.state
+        state.out += [TakeExpired(), LoadZones()]
+        yielding.look(state)
+        yielding.end_turns(state, now)
+        claims.claim_for_idle(state, now)
 
     def _drain(self, event: ev.DrainAsked) -> None:
         """Nothing more is given out; the workers keep what they have safe and go elsewhere."""

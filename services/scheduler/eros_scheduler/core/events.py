@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from eros_common.ids import BatchId, WorkerId
 from eros_scheduler.core.answers import (
+    AsleepKnown,
     Claimed,
     ClaimFailed,
     LeaseRenewed,
@@ -168,6 +169,7 @@ Event = (
     | WakesApplied
     | LeasesTaken
     | ZonesKnown
+    | AsleepKnown
     | Transitioned
     | SnapshotBegan
     | SnapshotEnded

@@ -147,6 +147,11 @@ class LoadZones:
     """Answered by `ZonesKnown`."""
 
 
+@dataclass(frozen=True, slots=True)
+class LookWhoSleeps:
+    """Answered by `AsleepKnown`."""
+
+
 # ---- for the record
 
 
@@ -169,5 +174,6 @@ Instruction = (
     | Project
     | TakeExpired
     | LoadZones
+    | LookWhoSleeps
     | RecordHalt
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -38,6 +39,7 @@ class HaltReason(IntEnum):
     FENCED = 4
     DRAIN = 5
     DELETED = 6
+    YIELDED = 7
 
 
 class TransitionKind(Enum):
@@ -48,15 +50,34 @@ class TransitionKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class KindRule:
-    """How one kind is run: from which phase on, how many people a batch, which share of a core."""
+    """How one kind is run: from which phase on, how many people a batch, which share of a core.
+
+    What is nobody's makes room for people. It runs while `asleep_share` of them sleep, and stops
+    when fewer than half of that do. It is halted after `turn_seconds`, and takes a turn before
+    people's work only so often that it has `turn_share` of a worker's time.
+    """
 
     phase: Phase
     batch: int
     cpu_cap: float
+    asleep_share: float = 0.0
+    turn_seconds: float = math.inf
+    turn_share: float = 1.0
 
     def __post_init__(self) -> None:
         if self.phase is Phase.AWAKE or self.batch < 1 or not 0 < self.cpu_cap <= 1:
             raise ValueError("a kind needs a phase of 1 to 3, a batch and a share of a core")
+        if (
+            not 0 <= self.asleep_share <= 1
+            or self.turn_seconds <= 0
+            or not 0 < self.turn_share <= 1
+        ):
+            raise ValueError("shares are from 0 to 1, and a turn takes time")
+
+    @property
+    def rest_seconds(self) -> float:
+        """How long it lets people's work go first between two turns."""
+        return 0.0 if self.turn_share == 1 else self.turn_seconds * (1 / self.turn_share - 1)
 
 
 RULES: Final[Mapping[JobKind, KindRule]] = MappingProxyType(
@@ -64,9 +85,16 @@ RULES: Final[Mapping[JobKind, KindRule]] = MappingProxyType(
         JobKind.ANALYZE: KindRule(Phase.FIRST, 20, 0.05),
         JobKind.SCORE: KindRule(Phase.SECOND, 100, 0.15),
         JobKind.MATCH: KindRule(Phase.THIRD, 250, 0.95),
+        JobKind.PREPARE: KindRule(Phase.THIRD, 250, 0.95),
+        JobKind.LEARN: KindRule(
+            Phase.THIRD, 1, 0.95, asleep_share=0.2, turn_seconds=60.0, turn_share=0.25
+        ),
     }
 )
-"""The kinds that people have rows of, and their defaults."""
+"""Every kind, with its defaults. Of those of one phase the first comes first."""
+
+PERSONAL: Final = (JobKind.ANALYZE, JobKind.SCORE, JobKind.MATCH, JobKind.PREPARE)
+"""The kinds that every person has a row of, in the order they are worked on."""
 
 
 @dataclass(frozen=True, slots=True)

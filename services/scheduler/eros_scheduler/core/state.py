@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -61,6 +62,8 @@ class Worker:
     cpu: float = 0.0
     cpu_cap: float = 0.0
     batches_done: int = 0
+    turn_until: float = math.inf
+    """When its batch makes room for others; monotonic seconds."""
 
     @property
     def idle(self) -> bool:
@@ -138,6 +141,8 @@ class State:
         """Who woke and whose job rows may not say so yet; with the night time of the touch."""
         self.tried: dict[JobKind, float] = {}
         """When each kind was last looked for or run; monotonic seconds."""
+        self.asleep_share = 0.0
+        """Of all people, as last looked at."""
         self.tally: dict[JobKind, KindTally] = defaultdict(KindTally)
         self.halted = 0
         self.draining_seconds: float | None = None

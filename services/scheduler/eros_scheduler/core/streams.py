@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from eros_scheduler.core import halting
+from eros_scheduler.core import halting, yielding
 from eros_scheduler.core.answers import LeaseRenewed, Verified
 from eros_scheduler.core.claims import claim_for, release
 from eros_scheduler.core.events import (
@@ -45,6 +45,7 @@ def connected(state: State, event: WorkerConnected, now: Now) -> None:
     }
     worker.batch_size = len(event.held)
     worker.kind = event.held[0].kind if event.held else None
+    yielding.begin_turn(state, worker, now)
     state.workers[event.worker] = worker
     woken = [lease for lease in worker.leases.values() if lease.user_id in state.waking]
     halting.halt(state, worker, woken, HaltReason.WOKE, event_at=now.wall)
