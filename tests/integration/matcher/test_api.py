@@ -67,7 +67,7 @@ async def test_a_newcomer_sees_people_at_once(world: World) -> None:
     jobs = await world.admin.fetch(
         "SELECT kind FROM scheduler.jobs WHERE user_id = $1 ORDER BY kind", newcomer
     )
-    assert [job["kind"] for job in jobs] == [1, 2, 3]
+    assert [job["kind"] for job in jobs] == [1, 2, 3, 4]
 
 
 async def test_people_of_the_same_day_find_each_other_before_any_night(world: World) -> None:

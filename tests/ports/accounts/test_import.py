@@ -38,7 +38,8 @@ async def test_imported_people_are_whole(
     assert await profiles.find(bare) == Profile(bare, "Bea")
     assert await sessions.credentials(email) == Credentials(whole, None), "no password"
     jobs = await admin.fetch(
-        "SELECT user_id, kind, zone, due_at FROM scheduler.jobs WHERE user_id = ANY ($1)",
+        """SELECT user_id, kind, zone, due_at FROM scheduler.jobs
+        WHERE user_id = ANY ($1) AND kind < 4""",
         [whole, bare],
     )
     assert {tuple(job) for job in jobs} == {

@@ -106,7 +106,8 @@ async def test_a_save_marks_analyze_due_in_the_zone_of_the_profile(
     )
     await profiles.save(member.user_id, WHOLE, NOW, NIGHT + timedelta(hours=1))
     jobs = await admin.fetch(
-        "SELECT kind, zone, due_at FROM scheduler.jobs WHERE user_id = $1 ORDER BY kind",
+        """SELECT kind, zone, due_at FROM scheduler.jobs
+        WHERE user_id = $1 AND kind < 4 ORDER BY kind""",
         member.user_id,
     )
     assert [tuple(job) for job in jobs] == [

@@ -32,7 +32,8 @@ async def test_registering_stores_the_person_and_the_jobs_at_once(
     assert row is not None
     assert (row["name"], row["photos"], row["birth_year"]) == ("Ann", [], None)
     jobs = await admin.fetch(
-        "SELECT kind, zone, due_at FROM scheduler.jobs WHERE user_id = $1 ORDER BY kind",
+        """SELECT kind, zone, due_at FROM scheduler.jobs
+        WHERE user_id = $1 AND kind < 4 ORDER BY kind""",
         member.user_id,
     )
     assert [tuple(job) for job in jobs] == [(kind, "", NIGHT) for kind in (1, 2, 3)]
