@@ -19,7 +19,7 @@ from statistics import median
 from typing import Any
 from uuid import UUID
 
-from envoy.service.accesslog.v3 import als_pb2
+from envoy_als import als_pb2
 from redis.asyncio import Redis
 
 from bench._machine import machine, percentile
@@ -169,7 +169,6 @@ def _messages(keys: list[UserKey]) -> list[bytes]:
         for _ in range(_ENTRIES_PER_MESSAGE):
             number += 1
             entry = message.http_logs.log_entry.add()
-            entry.request.path = "/api/v1/heartbeat"
             entry.common_properties.metadata.filter_metadata["eros"].update(
                 {
                     "user": str(UUID(bytes=random.choice(keys))),

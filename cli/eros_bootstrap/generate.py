@@ -15,6 +15,7 @@ from eros_bootstrap.progress import Progress
 
 #: Others' protos whose Python no package carries; google's comes from googleapis-common-protos.
 _GENERATED_THIRD_PARTY = "buf/validate/validate.proto"
+_ACCESS_LOG = "envoy_als/als.proto"
 _DESCRIPTOR_SET = "eros.binpb"
 
 
@@ -55,12 +56,14 @@ def _run_protoc(checkout: Checkout, out: Path, protos: list[str]) -> None:
             f"--mypy_out=quiet:{out}",
             *protos,
             _GENERATED_THIRD_PARTY,
+            _ACCESS_LOG,
         ],
         [
             *protoc,
             f"--grpc_python_out={out}",
             f"--mypy_grpc_out=quiet,only_async:{out}",
             *protos,
+            _ACCESS_LOG,
         ],
         [
             *protoc,

@@ -13,6 +13,7 @@ from eros_bootstrap.checkout import IMPORT_ROOTS, Checkout
 from eros_bootstrap.failure import PreparationError
 from eros_bootstrap.pip_source import PipCommand, find_pip
 from eros_bootstrap.progress import Progress, Step
+from eros_bootstrap.prune import prune
 
 _LAST_LINES = 15
 
@@ -30,6 +31,7 @@ def install_packages(checkout: Checkout, progress: Progress) -> None:
     total = sum(line[:1].isalnum() for line in lines)
     with progress.step(f"installing {total} packages") as step:
         _install(pip, checkout, log, step, total)
+        prune(pip, checkout.python, checkout.lock_list)
     _make_importable(checkout)
     log.unlink(missing_ok=True)
     checkout.packages_stamp.write_text(checkout.packages_key())

@@ -46,6 +46,7 @@ def _checks(baseline: Path | None) -> list[Check]:
         Check("ruff format", (_tool("ruff"), "format", "--check", "--quiet", ".")),
         Check("mypy --strict", (_tool("mypy"), "--no-error-summary", *code)),
         Check("import contracts", (_tool("lint-imports"), "--no-cache")),
+        Check("metrics table", (sys.executable, "-m", "eros_cli.metric_table")),
         Check("buf lint", (_tool("buf"), "lint")),
         Check("buf format", (_tool("buf"), "format", "protos", "--diff", "--exit-code")),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from eros_cli.mesh.mesh import Mesh
@@ -19,10 +19,13 @@ _SETTINGS = {
 
 
 @asynccontextmanager
-async def whole_mesh() -> AsyncIterator[Mesh]:
+async def whole_mesh(settings: Mapping[str, str] | None = None) -> AsyncIterator[Mesh]:
     """Everything on free ports and an empty database, night time being wall time."""
     options = MeshOptions(
-        workers=WORKERS, environment=clean_environment(), settings=_SETTINGS, durable=False
+        workers=WORKERS,
+        environment=clean_environment(),
+        settings={**_SETTINGS, **(settings or {})},
+        durable=False,
     )
     async with Mesh(options) as mesh:
         yield mesh

@@ -42,7 +42,9 @@ class CacheReads:
         self._redis = redis
         self._clock = clock
         self._counts: Counter[str] = Counter()
-        self._metric = telemetry.meter().create_counter("eros.cache.reads")
+        self._metric = telemetry.meter().create_counter(
+            "eros.cache.reads", unit="{read}", description="Reads of the cache"
+        )
 
     def note(self, key: str, *, hit: bool) -> None:
         """One read."""

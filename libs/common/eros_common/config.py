@@ -26,6 +26,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from eros_common import phases
 from eros_common.clocks import NightLine, SystemClock
 from eros_common.phases import IdleThresholds, Window
+from eros_common.telemetry import Outlets
 
 PREFIX = "EROS_"
 EXIT_BAD_SETTINGS = 2
@@ -61,6 +62,17 @@ def _zone(value: str) -> str:
     return value
 
 
+def _otlp(value: str) -> str:
+    scheme, _, rest = value.partition("://")
+    if value and (scheme not in ("http", "https") or not rest.strip("/")):
+        raise ValueError("must be a URL such as http://collector:4317")
+    return value
+
+
+def _unset_or_address(value: str) -> str:
+    return value and _address(value)
+
+
 Address = Annotated[str, AfterValidator(_address)]
 """``host:port`` to listen on; port 0 means any free one."""
 Target = Annotated[str, AfterValidator(_target)]
@@ -69,6 +81,8 @@ Zone = Annotated[str, AfterValidator(_zone)]
 """The name of an IANA time zone."""
 PostgresUrl = Annotated[SecretStr, _url("postgresql", "postgres")]
 RedisUrl = Annotated[SecretStr, _url("redis", "rediss", "unix")]
+OtlpUrl = Annotated[str, AfterValidator(_otlp)]
+"""Of an OTLP collector, gRPC; empty for none."""
 LocalTime = Annotated[time, Field(description="HH:MM on a local clock")]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -86,11 +100,17 @@ class _Settings(BaseSettings):
 
 
 class TelemetrySettings(_Settings):
-    """Logs, and where traces and metrics go (nowhere unless the endpoint is set)."""
+    """Logs, and where traces and metrics go (nowhere unless set)."""
 
     log_format: Literal["json", "text"] = "json"
     log_level: LogLevel = "INFO"
-    otel_endpoint: str = Field("", validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    otel_endpoint: OtlpUrl = Field("", validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    metrics_listen: Annotated[str, AfterValidator(_unset_or_address)] = ""
+    """Where Prometheus may read the metrics over HTTP (``/metrics``); unset: nowhere."""
+
+    @property
+    def outlets(self) -> Outlets:
+        return Outlets(self.otel_endpoint, self.metrics_listen)
 
 
 class RedisSettings(_Settings):

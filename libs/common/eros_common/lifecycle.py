@@ -106,7 +106,7 @@ async def run(name: str, settings: S, compose: Compose[S]) -> int:
         loop.add_signal_handler(number, on_signal)
     try:
         async with (
-            telemetry.exporting(name, settings.otel_endpoint),
+            telemetry.exporting(name, settings.outlets),
             running(name, settings, compose) as service,
         ):
             serving = True
@@ -118,7 +118,7 @@ async def run(name: str, settings: S, compose: Compose[S]) -> int:
     except BackgroundFailed as failure:
         log.error("failed", error=str(failure), cause=failure.__cause__)  # noqa: TRY400
         return 1
-    except (CannotListen, SettingsFault) as error:
+    except (CannotListen, SettingsFault, telemetry.CannotExpose) as error:
         log.error("refused", error=str(error))  # noqa: TRY400 - no traceback for people
         return config.EXIT_BAD_SETTINGS if isinstance(error, SettingsFault) else 1
     except Exception:

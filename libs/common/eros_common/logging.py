@@ -13,6 +13,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TextIO
 
+from opentelemetry import trace
+
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request being served; empty outside of one."""
 
@@ -84,11 +86,11 @@ def configure(
     root.setLevel(level.upper())
 
 
-def _trace_id() -> str:
-    from opentelemetry import trace
-
+def _trace_ids() -> dict[str, str]:
     context = trace.get_current_span().get_span_context()
-    return format(context.trace_id, "032x") if context.is_valid else ""
+    if not context.is_valid:
+        return {}
+    return {"traceId": format(context.trace_id, "032x"), "spanId": format(context.span_id, "016x")}
 
 
 def _event_of(record: logging.LogRecord) -> tuple[str, dict[str, object]]:
@@ -116,8 +118,7 @@ class JsonFormatter(logging.Formatter):
         }
         if current := request_id.get():
             line["requestId"] = current
-        if trace := _trace_id():
-            line["traceId"] = trace
+        line |= _trace_ids()
         line.update(fields)
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)

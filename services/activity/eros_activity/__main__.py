@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from envoy.service.accesslog.v3 import als_pb2_grpc
+from envoy_als import als_pb2_grpc
 
 from eros.activity.v1 import activity_pb2_grpc
 from eros_activity.access_logs import AccessLogs
@@ -11,6 +11,7 @@ from eros_activity.config import ActivitySettings
 from eros_activity.hub import Hub
 from eros_activity.keeping import Keeper
 from eros_activity.lookout import Lookout
+from eros_activity.metrics import PeopleMetrics
 from eros_activity.servicer import ActivityServicer
 from eros_activity.store_valkey import ValkeyPeople
 from eros_activity.store_valkey_log import ValkeyLog
@@ -78,6 +79,7 @@ async def compose(app: App[ActivitySettings]) -> None:
     app.background("activity.log", follow_log)
     app.background("activity.sources", logs.watch)
     app.background("activity.cleaner", keeper.clean)
+    app.background("activity.metrics", PeopleMetrics(people, lookout, clock).run)
     app.on_warm(keeper.ready)
     app.on_warm(hub.ready)
     app.on_drain(hub.close)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
+from envoy_als import als_pb2, als_pb2_grpc
 
 from eros_activity.access_logs import AccessLogs
 from eros_activity.domain.gaps import Source
@@ -21,9 +21,11 @@ from eros_common.clocks import Clock
 log = logging.get("activity.als")
 
 NAMESPACE = "eros"
+_TRACEPARENT = 55
+"""The length of a W3C ``traceparent``."""
 
 
-class AccessLogServicer(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
+class AccessLogServicer(als_pb2_grpc.AccessLogServiceServicer):
     """``envoy.service.accesslog.v3.AccessLogService``."""
 
     def __init__(self, logs: AccessLogs, clock: Clock) -> None:
@@ -57,7 +59,10 @@ def meaning(
         start = properties.start_time
         # By two machines' clocks a request may arrive in the future.
         arrived = min(start.seconds + start.nanos / 1e9 or wall, wall)
-        interactions.append(Interaction(user, now - (wall - arrived) * rate, arrived))
+        trace = entry.request.request_headers.get("traceparent", "")
+        # The last two digits say whether it is recorded.
+        sampled = trace if len(trace) == _TRACEPARENT and trace.endswith("1") else ""
+        interactions.append(Interaction(user, now - (wall - arrived) * rate, arrived, sampled))
     return interactions, numbers
 
 

@@ -36,7 +36,9 @@ class Lookout:
         self._unsaved: Pause | None = None
         self._save = asyncio.Event()
         self._pauses = telemetry.meter().create_counter(
-            "activity.pauses", description="Pauses asked for because signs of life may be lost."
+            "eros.activity.pauses",
+            unit="{pause}",
+            description="Pauses asked for because signs of life may be lost",
         )
         self.pause: Pause | None = None
         """The longest pause known; it may be over."""

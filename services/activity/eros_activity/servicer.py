@@ -19,6 +19,7 @@ from eros_activity.wire import stats_message, timestamp, update_message
 from eros_common.auth import current_user
 from eros_common.clocks import Clock
 from eros_common.errors import FieldFault, PermissionDenied
+from eros_common.telemetry import traceparent
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 #: Longer than a store that is only slow, shorter than a phone waits.
@@ -60,7 +61,7 @@ class ActivityServicer(activity_pb2_grpc.ActivityServiceServicer):
         app_active = request.app_active if request.HasField("app_active") else True
         screen_on = request.screen_on if request.HasField("screen_on") else True
         if app_active and screen_on:
-            touch = Interaction(user, now, wall.timestamp())
+            touch = Interaction(user, now, wall.timestamp(), traceparent())
             await self._touches.apply((touch,), patience_seconds=_PATIENCE_SECONDS)
             return pb.HeartbeatResponse(success=True, timestamp=timestamp(wall))
         seen = await self._people.find(user)

@@ -28,6 +28,8 @@ from eros_activity.valkey_functions import Call, Functions
 _TOUCH: Final = struct.Struct("<16sdd")
 _PLACE: Final = struct.Struct("<16sd")
 _PAGE_TOKEN: Final = struct.Struct("<H16sd")
+TRACE: Final = struct.Struct("<16s55s")
+"""Whose, and a ``traceparent``, which is 55 characters."""
 _FAR: Final = 1e300
 _START: Final = (bytes(16), float("-inf"))
 _SESSION: Final = struct.Struct("<d")
@@ -62,9 +64,9 @@ class ValkeyPeople:
 
     async def touch(self, batch: Sequence[Interaction], now: float) -> set[UserKey]:
         calls = [
-            Call("touch", self._shards[number].keys, (self._rules.session_end, packed))
+            Call("touch", self._shards[number].keys, (self._rules.session_end, *_packed(page)))
             for number, touches in by_shard(batch, len(self._shards)).items()
-            for packed in _packed_pages(touches, self._page)
+            for page in _pages(touches, self._page)
         ]
         try:
             answers = await self._functions.call(calls)
@@ -163,11 +165,14 @@ class ValkeyPeople:
         )
 
 
-def _packed_pages(touches: Sequence[Interaction], size: int) -> list[bytes]:
-    return [
-        b"".join(_TOUCH.pack(t.user, t.at, t.wall) for t in touches[start : start + size])
-        for start in range(0, len(touches), size)
-    ]
+def _pages(touches: Sequence[Interaction], size: int) -> list[Sequence[Interaction]]:
+    return [touches[start : start + size] for start in range(0, len(touches), size)]
+
+
+def _packed(touches: Sequence[Interaction]) -> tuple[bytes, bytes]:
+    """The touches, and the traces of those few that have one."""
+    packed = b"".join(_TOUCH.pack(t.user, t.at, t.wall) for t in touches)
+    return packed, b"".join(TRACE.pack(t.user, t.trace.encode()) for t in touches if t.trace)
 
 
 def _counts(answer: Sequence[int]) -> Counts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeAlias, cast
 
 from redis.asyncio import Redis
@@ -19,6 +20,7 @@ from eros_activity.domain.people import Transition, TransitionKind, UserKey
 from eros_activity.domain.sight import Pause
 from eros_activity.ports import Entry
 from eros_activity.shards import PAUSES, shards
+from eros_activity.store_valkey import TRACE
 from eros_activity.valkey_functions import Call, Functions, away_as_store_away
 
 _Entries: TypeAlias = list[tuple[bytes, dict[bytes, bytes]]]
@@ -115,7 +117,7 @@ def _entry(stream: int, key: bytes, fields: Mapping[bytes, bytes]) -> Entry:
         return Entry(stream, number, pause=_pause(fields))
     transitions = [
         *_transitions(TransitionKind.ASLEEP, _OTHER, fields.get(b"asleep", b"")),
-        *_transitions(TransitionKind.WOKE, _WOKE, fields.get(b"woke", b"")),
+        *_woken(fields.get(b"woke", b""), fields.get(b"traces", b"")),
         *_transitions(TransitionKind.FORGOTTEN, _OTHER, fields.get(b"forgotten", b"")),
     ]
     return Entry(stream, number, tuple(transitions), epoch_begins=b"epoch" in fields)
@@ -125,6 +127,14 @@ def _transitions(kind: TransitionKind, form: struct.Struct, packed: bytes) -> li
     return [
         Transition(UserKey(user), kind, *instants) for user, *instants in form.iter_unpack(packed)
     ]
+
+
+def _woken(packed: bytes, traces: bytes) -> list[Transition]:
+    woken = _transitions(TransitionKind.WOKE, _WOKE, packed)
+    if not traces:
+        return woken
+    known = {user: trace.decode() for user, trace in TRACE.iter_unpack(traces)}
+    return [replace(each, trace=known.get(each.user, "")) for each in woken]
 
 
 def _pause(fields: Mapping[bytes, bytes]) -> Pause:

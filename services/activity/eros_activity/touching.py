@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import Final
 
 from eros_activity.domain.people import Interaction, UserKey
@@ -39,9 +40,8 @@ class _Batch:
         else:
             # The later one counts as last seen; the earlier one is when the person was back.
             later = max(other, touch, key=lambda t: t.at)
-            self.touches[touch.user] = Interaction(
-                touch.user, later.at, min(other.wall, touch.wall)
-            )
+            first = min(other, touch, key=lambda t: t.wall)
+            self.touches[touch.user] = replace(first, at=later.at)
 
 
 class Touches:

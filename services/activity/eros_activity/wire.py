@@ -27,7 +27,13 @@ def update_message(
     message = pb.WatchTransitionsResponse(
         cursor=update.cursor.encode() if update.cursor is not None else "",
         transitions=[
-            pb.Transition(user_id=t.user, kind=int(t.kind), at=t.at, touched_at=t.touched_wall)  # type: ignore[arg-type]
+            pb.Transition(
+                user_id=t.user,
+                kind=int(t.kind),  # type: ignore[arg-type]
+                at=t.at,
+                touched_at=t.touched_wall,
+                traceparent=t.trace,
+            )
             for t in update.transitions
         ],
         snapshot=update.snapshot,

@@ -85,6 +85,9 @@ class GatewaySettings(TelemetrySettings, PeerSettings):
     """Of ``eros_gateway.front``: health and documentation."""
     als_address: Targets = "127.0.0.1:50062"
     """Activity's access-log port (its ``EROS_ALS_LISTEN``)."""
+    gateway_trace_percent: float = Field(1.0, ge=0, le=100)
+    """Of requests, how many are traced; none without ``OTEL_EXPORTER_OTLP_ENDPOINT``."""
+
     als_flush_seconds: float = Field(0.005, ge=0.001, le=10)
 
     call_timeout_seconds: PositiveFloat = 10.0

@@ -11,7 +11,7 @@ from typing import Final
 from eros_common.auth.tokens import USER_AUDIENCE, USER_ISSUER
 from eros_common.errors import TABLE, code_of
 from eros_gateway.config import GatewaySettings, jwks_socket, split
-from eros_gateway.domain import clusters, headers, replies
+from eros_gateway.domain import clusters, headers, replies, tracing
 from eros_gateway.domain.clusters import Endpoint
 from eros_gateway.domain.contract import Contract, read_contract
 from eros_gateway.domain.json import Json, seconds
@@ -41,6 +41,7 @@ def _values(settings: GatewaySettings, contract: Contract) -> dict[str, Json]:
         "header_mutations": headers.mutations(),
         "own_replies": replies.mappers(),
         "access_log": settings.gateway_access_log,
+        "tracing": tracing.tracing(settings.otel_endpoint, settings.gateway_trace_percent),
         "als_flush": seconds(settings.als_flush_seconds),
         "routes": routes(contract, Limits(settings.call_timeout_seconds, rates)),
         "rate_limit": per_address(rates.request, rates.remembered),
@@ -66,7 +67,7 @@ def _clusters(settings: GatewaySettings, contract: Contract) -> list[Json]:
     ]
     als = clusters.access_log_cluster(clusters.endpoints(settings.als_address))
     jwks = clusters.jwks_cluster(Endpoint(str(jwks_socket(settings.gateway_admin_socket))))
-    return [*services, als, jwks]
+    return [*services, als, jwks, *tracing.collectors(settings.otel_endpoint)]
 
 
 def _lua() -> str:

@@ -15,6 +15,7 @@ from eros_scheduler.config import SchedulerSettings
 from eros_scheduler.core.core import SchedulerCore
 from eros_scheduler.core.model import HaltRecord
 from eros_scheduler.engine import Engine
+from eros_scheduler.metrics import NightMetrics
 from eros_scheduler.overview import Counting
 from eros_scheduler.retrying import until_available
 from eros_scheduler.servicer import SchedulerServicer
@@ -58,17 +59,19 @@ async def compose(app: App[SchedulerSettings]) -> None:
     watch = Watch(
         activity, engine, jobs, app.clock, silence_seconds=settings.stream_silence_seconds
     )
+    counting = Counting(jobs, app.clock, core.state)
     servicer = SchedulerServicer(
         engine,
         WorkStreams(engine, alive_seconds=settings.alive_seconds),
         jobs,
         halt_log,
-        Counting(jobs, app.clock, core.state),
+        counting,
     )
     app.serve(scheduler_pb2_grpc.add_SchedulerServiceServicer_to_server, servicer)
     app.background("scheduler.halts", halts.run)
     app.background("scheduler.engine", engine.run)
     app.background("scheduler.watch", watch.run)
+    app.background("scheduler.metrics", NightMetrics(counting, core.state, app.clock).run)
 
     async def drain() -> None:
         await engine.drain(settings.stop_grace_seconds / 2)

@@ -14,8 +14,10 @@ from eros_scheduler.core import instructions as do
 from eros_scheduler.core.core import SchedulerCore
 from eros_scheduler.core.model import HaltRecord, Now, SessionId
 from eros_scheduler.effects import Effects
+from eros_scheduler.metrics import HaltMetrics
 from eros_scheduler.outbox import Outbox
 from eros_scheduler.ports import JobStore
+from eros_scheduler.tracing import Traced
 
 log = logging.get("scheduler.engine")
 
@@ -41,6 +43,7 @@ class Engine:
         self._effects = Effects(jobs, clock, self.post, lease_seconds=lease_seconds)
         self._outboxes: dict[SessionId, Outbox] = {}
         self._numbers = count(1)
+        self._metrics = HaltMetrics()
         self._no_sessions = asyncio.Event()
         self._no_sessions.set()
 
@@ -62,8 +65,12 @@ class Engine:
 
     def post(self, event: ev.Event) -> None:
         """Handle an event and begin whatever follows from it. Never waits."""
+        traced = Traced.of(event)
         for instruction in self.core.handle(event, self.now()):
-            self._carry_out(instruction)
+            if traced and isinstance(instruction, do.SendHalt):
+                self._send(instruction, traced)
+            else:
+                self._carry_out(instruction)
 
     async def run(self) -> None:
         """For ever."""
@@ -99,6 +106,15 @@ class Engine:
             wait = next_tick - mono
             await self._clock.sleep(wait if alarm is None else min(wait, alarm))
 
+    def _send(self, instruction: wire.Sent, traced: Traced | None = None) -> None:
+        outbox = self._outboxes.get(instruction.session)
+        if outbox is None:
+            return
+        message = wire.message(instruction, self.core.state.settings.scheduler_id)
+        if traced:
+            traced.mark(message.halt, self.now().wall)
+        outbox.put(message)
+
     def _carry_out(self, instruction: do.Instruction) -> None:
         match instruction:
             case (
@@ -108,14 +124,13 @@ class Engine:
                 | do.SendRenewed()
                 | do.SendDrain()
             ):
-                outbox = self._outboxes.get(instruction.session)
-                if outbox is not None:
-                    outbox.put(wire.message(instruction, self.core.state.settings.scheduler_id))
+                self._send(instruction)
             case do.EndStream():
                 outbox = self._outboxes.get(instruction.session)
                 if outbox is not None:
                     outbox.close()
             case do.RecordHalt():
+                self._metrics.ended(instruction.record)
                 if not self._halts.offer(instruction.record):
                     log.warning("halt_not_recorded", waiting=len(self._halts))
             case _:

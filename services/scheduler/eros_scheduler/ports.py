@@ -75,13 +75,20 @@ class KindCount:
     dead: int
     oldest: datetime | None = None
 
+    def waited(self, night: datetime) -> float:
+        """For how many night seconds it could have been claimed; 0 where there is none."""
+        return 0.0 if self.oldest is None else max(0.0, (night - self.oldest).total_seconds())
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """`sleepers`: people asleep by the phase their work may run in."""
+    """`sleepers`: people asleep by the phase their work may run in. `day_people`: those in zones
+    where it is day, and `day_ready`: whose match was done in the night before."""
 
     kinds: Mapping[JobKind, KindCount]
     sleepers: Mapping[Phase, int]
+    day_people: int = 0
+    day_ready: int = 0
 
 
 class SleepSnapshot(Protocol):

@@ -29,11 +29,13 @@ def overview(state: State, counts: Counts, now: Now) -> pb.GetOverviewResponse:
         people_by_phase=[counts.sleepers.get(phase, 0) for phase in Phase],
         workers=[_worker(worker) for worker in state.workers.values()],
         kinds=[
-            _kind(kind, counts.kinds.get(kind, _NO_ROWS), state.tally[kind])
+            _kind(kind, counts.kinds.get(kind, _NO_ROWS), state.tally[kind], now)
             for kind in state.settings.rules
         ],
         halts=state.halted,
         queue_age_seconds=_queue_age(counts, now),
+        day_people=counts.day_people,
+        day_ready=counts.day_ready,
     )
     watch = state.watch
     if watch.paused_until > now.wall:
@@ -44,8 +46,7 @@ def overview(state: State, counts: Counts, now: Now) -> pb.GetOverviewResponse:
 
 
 def _queue_age(counts: Counts, now: Now) -> float:
-    oldest = [count.oldest for count in counts.kinds.values() if count.oldest is not None]
-    return max(0.0, (now.night - min(oldest)).total_seconds()) if oldest else 0.0
+    return max((count.waited(now.night) for count in counts.kinds.values()), default=0.0)
 
 
 def _worker(worker: Worker) -> pb.WorkerOverview:
@@ -59,7 +60,7 @@ def _worker(worker: Worker) -> pb.WorkerOverview:
     )
 
 
-def _kind(kind: JobKind, count: KindCount, tally: KindTally) -> pb.KindOverview:
+def _kind(kind: JobKind, count: KindCount, tally: KindTally, now: Now) -> pb.KindOverview:
     ended = tally.done + tally.failed
     return pb.KindOverview(
         kind=kind_of(kind),
@@ -70,6 +71,7 @@ def _kind(kind: JobKind, count: KindCount, tally: KindTally) -> pb.KindOverview:
         dead=count.dead,
         mean_seconds=tally.batch_seconds / tally.batches if tally.batches else 0.0,
         success_rate=tally.done / ended if ended else 1.0,
+        oldest_seconds=count.waited(now.night),
     )
 
 

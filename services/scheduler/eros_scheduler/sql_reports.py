@@ -33,6 +33,13 @@ FROM unnest($4::smallint[], $5::smallint[]) k(kind, phase)
 """
 """$1 night, $2 zones, $3 their caps, $4 kinds, $5 their phases."""
 
+DAY: Final = """
+SELECT count(*) AS people, count(*) FILTER (WHERE due_at > $1) AS ready
+FROM scheduler.jobs
+WHERE kind = 3 AND zone <> ALL ($2::text[])
+"""
+"""$1 night, $2 zones in whose window it is."""
+
 SLEEPERS: Final = """
 WITH asleep AS (
     SELECT zone, rested_at, asleep_since, solo_at FROM scheduler.jobs

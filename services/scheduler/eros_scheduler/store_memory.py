@@ -171,7 +171,11 @@ class MemoryJobs:
         dead: Counter[JobKind] = Counter()
         sleepers: Counter[Phase] = Counter()
         oldest: dict[JobKind, datetime] = {}
+        day_people = day_ready = 0
         for row in self._table.rows():
+            if row.kind is JobKind.MATCH and not caps.get(row.zone):
+                day_people += 1
+                day_ready += row.due_at > night
             running[row.kind] += row.state is JobState.LEASED
             dead[row.kind] += row.state is JobState.DEAD
             if row.asleep_since is None or row.rested_at is None:
@@ -192,7 +196,7 @@ class MemoryJobs:
             kind: KindCount(ready[kind], running[kind], dead[kind], oldest.get(kind))
             for kind in RULES
         }
-        return Counts(kinds, dict(sleepers))
+        return Counts(kinds, dict(sleepers), day_people, day_ready)
 
     async def jobs(
         self, *, user_id: UserId | None, states: frozenset[JobState], limit: int

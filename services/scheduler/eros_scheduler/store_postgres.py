@@ -148,12 +148,16 @@ class PostgresJobs:
             sleepers = await self._pool.fetch(
                 sql_reports.SLEEPERS, night, zones, values, self._phase_seconds
             )
+            open_zones = [zone for zone, cap in caps.items() if cap]
+            [day] = await self._pool.fetch(sql_reports.DAY, night, open_zones)
         return Counts(
             {
                 JobKind(r["kind"]): KindCount(r["ready"], r["running"], r["dead"], r["oldest"])
                 for r in kinds
             },
             {Phase(r["phase"]): r["people"] for r in sleepers},
+            day_people=day["people"],
+            day_ready=day["ready"],
         )
 
     async def jobs(

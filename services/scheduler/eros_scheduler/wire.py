@@ -135,6 +135,7 @@ def transitions(messages: Iterable[activity_pb2.Transition]) -> list[Transition]
             kind=_TRANSITIONS[each.kind],
             at=datetime.fromtimestamp(each.at, UTC),
             touched_at=each.touched_at,
+            trace=each.traceparent,
         )
         for each in messages
         if each.kind in _TRANSITIONS

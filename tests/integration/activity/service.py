@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import grpc
-from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
+from envoy_als import als_pb2, als_pb2_grpc
 
 from eros.activity.v1 import activity_pb2 as pb
 from eros.activity.v1 import activity_pb2_grpc

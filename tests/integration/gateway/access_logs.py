@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
-from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
+from envoy_als import als_pb2, als_pb2_grpc
 from google.protobuf.json_format import MessageToDict
 
 
@@ -23,7 +23,7 @@ class Entry:
 
 
 @dataclass(slots=True)
-class AccessLogs(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
+class AccessLogs(als_pb2_grpc.AccessLogServiceServicer):
     """Keeps every entry."""
 
     entries: list[Entry] = field(default_factory=list)

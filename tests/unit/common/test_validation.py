@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from envoy.service.accesslog.v3 import als_pb2
+from envoy_als import als_pb2
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.struct_pb2 import Struct
 

@@ -48,7 +48,7 @@ class Guard:
                     timer.reschedule(asyncio.get_running_loop().time() + limit)
                 authorization = metadata.get("authorization")
                 await self._admit(authorization if isinstance(authorization, str) else None)
-                result = await observed.run(work)
+                result = await work()
         except asyncio.CancelledError:
             observed.end(ErrorCode.CANCELLED)
             raise

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging as levels
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 from opentelemetry import propagate, trace
+from opentelemetry.context import attach
 from opentelemetry.trace import SpanKind, StatusCode
 
 from eros_common import logging, telemetry
@@ -24,7 +25,7 @@ log = logging.get("rpc")
 class MethodObserver:
     """Notes the calls of one method. Cheap where nobody looks: no span, no line."""
 
-    __slots__ = ("_attributes", "_duration", "_method", "_name", "_tracer")
+    __slots__ = ("_attributes", "_duration", "_measuring", "_method", "_name", "_tracer")
 
     def __init__(self, method: str) -> None:
         self._method = method
@@ -32,8 +33,12 @@ class MethodObserver:
         service, _, name = self._name.partition("/")
         self._attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": name}
         self._tracer = telemetry.tracer() if telemetry.enabled() else None
+        self._measuring = telemetry.measuring()
         self._duration = telemetry.meter().create_histogram(
-            "rpc.server.duration", unit="ms", description="Duration of a call on the server."
+            "rpc.server.duration",
+            unit="ms",
+            description="Duration of a call on the server",
+            explicit_bucket_boundaries_advisory=telemetry.MILLISECONDS,
         )
 
     def begin(self, metadata: Mapping[str, str | bytes]) -> CallObserver:
@@ -46,10 +51,13 @@ class MethodObserver:
                 kind=SpanKind.SERVER,
                 attributes=self._attributes,
             )
+            # A call has a task of its own, so there is nothing to detach from: whatever is logged
+            # or called from here on belongs to the trace.
+            attach(trace.set_span_in_context(span))
         return CallObserver(self, span)
 
     def record(self, outcome: str, seconds: float) -> None:
-        if self._tracer is not None:
+        if self._measuring:
             self._duration.record(
                 seconds * 1000, {**self._attributes, "rpc.grpc.status_code": outcome}
             )
@@ -80,10 +88,3 @@ class CallObserver:
                 self._span.set_status(StatusCode.ERROR)
             self._span.set_attribute("rpc.grpc.status_code", outcome)
             self._span.end()
-
-    async def run(self, work: Callable[[], Awaitable[Any]]) -> Any:
-        """Does the work with the span, if there is one, as the current one."""
-        if self._span is None:
-            return await work()
-        with trace.use_span(self._span):
-            return await work()

@@ -46,7 +46,7 @@ class Ledger:
                 transitions.append(Transition(touch.user, kind, touch.at))
             elif slept:
                 kind = TransitionKind.WOKE
-                transitions.append(Transition(touch.user, kind, touch.at, touch.wall))
+                transitions.append(Transition(touch.user, kind, touch.at, touch.wall, touch.trace))
         return transitions
 
     def sweep(self, now: float) -> list[Transition]:

@@ -17,11 +17,15 @@ UserKey = NewType("UserKey", bytes)
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """One sign of life: when it was, and when (wall) it was received."""
+    """One sign of life: when it was, and when (wall) it was received.
+
+    ``trace``: the ``traceparent`` of the request, where it is traced.
+    """
 
     user: UserKey
     at: float
     wall: float
+    trace: str = ""
 
 
 class TransitionKind(IntEnum):
@@ -37,13 +41,15 @@ class Transition:
     """One person's change.
 
     ``at`` is the last interaction of who fell asleep or was forgotten, the touch of who woke;
-    ``touched_wall`` is when that touch was received, 0 for the other kinds.
+    ``touched_wall`` is when that touch was received, 0 for the other kinds; ``trace`` is the
+    touch's, if it had one.
     """
 
     user: UserKey
     kind: TransitionKind
     at: float
     touched_wall: float = 0.0
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

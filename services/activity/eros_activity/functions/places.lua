@@ -63,11 +63,11 @@ local function rank_behind(people, place)
   return low
 end
 
-local function append(events, field, records)
+local function append(events, field, records, ...)
   for first = 1, #records, PEOPLE_PER_ENTRY do
     local last = math.min(first + PEOPLE_PER_ENTRY - 1, #records)
     redis.call('XADD', events, 'MAXLEN', '~', ENTRIES, '*', field,
-      table.concat(records, '', first, last))
+      table.concat(records, '', first, last), ...)
   end
 end
 

@@ -1,4 +1,17 @@
--- ARGV: session_end, touches (id, at, wall)*. Returns the ids of those who woke.
+-- The traces of those who woke, packed as they came, as a field of the log's entry; no field where
+-- nobody has one.
+local function traces_of(woke, traces)
+  if traces == '' then return {} end
+  local known, found = {}, {}
+  for position = 1, #traces, 71 do
+    known[string.sub(traces, position, position + 15)] = string.sub(traces, position, position + 70)
+  end
+  for _, id in ipairs(woke) do found[#found + 1] = known[id] end
+  return #found > 0 and { 'traces', table.concat(found) } or {}
+end
+
+-- ARGV: session_end, touches (id, at, wall)*, traces (id, traceparent)*. Returns the ids of those
+-- who woke.
 local function touch(keys, args)
   local people, sessions, events, state = unpack(keys)
   local sleep, session = marks(state)
@@ -23,6 +36,6 @@ local function touch(keys, args)
     end
   end
   append(events, 'asleep', asleep)
-  append(events, 'woke', woken)
+  append(events, 'woke', woken, unpack(traces_of(woke, args[3])))
   return table.concat(woke)
 end

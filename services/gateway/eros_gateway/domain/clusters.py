@@ -106,6 +106,19 @@ def access_log_cluster(where: tuple[Endpoint, ...]) -> Object:
     return _grpc_cluster("als", where)
 
 
+def collector_cluster(name: str, where: Endpoint, *, tls: bool) -> Object:
+    """A collector of telemetry."""
+    cluster = _grpc_cluster(name, (where,))
+    if tls:
+        cluster["transport_socket"] = {
+            "name": "envoy.transport_sockets.tls",
+            "typed_config": extension(
+                "extensions.transport_sockets.tls.v3.UpstreamTlsContext", sni=where.host
+            ),
+        }
+    return cluster
+
+
 def jwks_cluster(socket: Endpoint) -> Object:
     """The listener "jwks" of this same Envoy."""
     return {

@@ -12,7 +12,11 @@ REQUEST_ID: Final = "x-request-id"
 # Headers by which some stacks tell a service who calls. Ours believe only a token, so a client has
 # no reason to send any of these.
 _SPOOFED_PREFIXES: Final = ("x-eros-", "x-user", "x-auth-", "x-jwt-", "x-service-", "x-envoy-")
-_SPOOFED: Final = ("x-roles", "x-forwarded-user", "x-real-ip", "x-remote-user")
+_SPOOFED: Final = (
+    *("x-roles", "x-forwarded-user", "x-real-ip", "x-remote-user"),
+    # Whether a request is traced is ours to say: a trace costs every service something.
+    *("traceparent", "tracestate"),
+)
 
 _KEPT: Final = "eros-kept"
 _SANE: Final = (

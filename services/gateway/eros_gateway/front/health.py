@@ -54,7 +54,7 @@ class Health:
         self._last: Look | None = None
         self._began = clock.monotonic()
         self._status = telemetry.meter().create_gauge(
-            "eros.gateway.part_up", description="1: the part is well, 0: it is not."
+            "eros.gateway.part_up", unit="1", description="1: the part is well, 0: it is not"
         )
 
     @property

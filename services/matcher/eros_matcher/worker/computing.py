@@ -52,7 +52,9 @@ class Computing:
         self._number = 0
         self._cpu_at_offer = 0.0
         self._verdicts = telemetry.meter().create_counter(
-            "eros.worker.checkpoints", description="Checkpoints met at resume, by verdict"
+            "eros.worker.checkpoints",
+            unit="{checkpoint}",
+            description="Checkpoints met at resume, by verdict",
         )
 
     @property

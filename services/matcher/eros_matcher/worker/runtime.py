@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import assert_never
 
-from eros_common import logging
+from eros_common import logging, telemetry
 from eros_matcher.worker import events as ev
 from eros_matcher.worker import instructions as do
 from eros_matcher.worker.computing import Computing
@@ -55,6 +55,16 @@ class Worker:
         self.computing = Computing(self.dispatch, wall=wall)
         self.halts = HaltCommitter(store, self.dispatch, wall=wall)
         self.stream = stream_of(self.dispatch)
+        meter = telemetry.meter()
+        self._cpu = meter.create_gauge(
+            "eros.worker.cpu", unit="1", description="Share of one core the compute child takes"
+        )
+        self._cpu_cap = meter.create_gauge(
+            "eros.worker.cpu.cap", unit="1", description="Share of one core it may take"
+        )
+        self._rows = meter.create_gauge(
+            "eros.worker.rows", unit="{person}", description="People the compute child works on"
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._preparing: asyncio.Task[None] | None = None
         self._idle = asyncio.Event()
@@ -78,11 +88,12 @@ class Worker:
                 self._gave_up.result()
             cpu, now = self.computing.child.cpu_seconds(), time.monotonic()
             flight = self._core.flight
-            self.stream.send_status(
-                cpu=(cpu - seen_cpu) / (now - seen_at),
-                cpu_cap=flight.batch.cpu_cap if flight else 0.0,
-                rows_running=self.computing.rows_inside,
-            )
+            share = (cpu - seen_cpu) / (now - seen_at)
+            cap = flight.batch.cpu_cap if flight else 0.0
+            self.stream.send_status(cpu=share, cpu_cap=cap, rows_running=self.computing.rows_inside)
+            self._cpu.set(share)
+            self._cpu_cap.set(cap)
+            self._rows.set(self.computing.rows_inside)
             seen_cpu, seen_at = cpu, now
             self.dispatch(ev.Ticked(self._wall()))
 

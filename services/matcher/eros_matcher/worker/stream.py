@@ -16,6 +16,7 @@ from eros_common import logging
 from eros_matcher.worker import translate
 from eros_matcher.worker.events import Connected, Disconnected, Event, Silent, Welcomed
 from eros_matcher.worker.jobs import JobKind
+from eros_matcher.worker.tracing import HaltTraces
 
 log = logging.get("worker.stream")
 
@@ -61,6 +62,7 @@ class WorkStream:
         self._wall = wall
         self._call: Call | None = None
         self._queue: asyncio.Queue[pb.WorkRequest | None] = asyncio.Queue(QUEUE_MOST)
+        self._traces = HaltTraces()
         self._heard = 0.0
         self._silent = False
         self._welcomed = False
@@ -72,7 +74,10 @@ class WorkStream:
         """The stream is over and no other will be opened."""
 
     def send(self, instruction: translate.Outgoing) -> None:
-        self._put(translate.message_of(instruction, worker_id=self._worker_id, kinds=self._kinds))
+        message = translate.message_of(instruction, worker_id=self._worker_id, kinds=self._kinds)
+        if message.HasField("halt_ack"):
+            self._traces.acked(message.halt_ack)
+        self._put(message)
 
     def send_status(self, *, cpu: float, cpu_cap: float, rows_running: int) -> None:
         if self._welcomed:
@@ -140,6 +145,8 @@ class WorkStream:
 
     def _hear(self, message: pb.WorkResponse) -> None:
         self._heard, self._silent = self._loop.time(), False
+        if message.HasField("halt"):
+            self._traces.asked(message.halt)
         event = translate.event_of(message, at=self._wall())
         if isinstance(event, Welcomed):
             self._welcomed = True

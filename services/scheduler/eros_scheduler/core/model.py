@@ -159,12 +159,14 @@ class OwnedJob:
 @dataclass(frozen=True, slots=True)
 class Transition:
     """`at` is night time: the last interaction (asleep), the touch (woke). `touched_at` is wall
-    time, seconds since 1970, when the touch was received; 0 when no touch was the cause."""
+    time, seconds since 1970, when the touch was received; 0 when no touch was the cause. `trace`
+    is the `traceparent` of that touch, where it is traced."""
 
     user_id: UserId
     kind: TransitionKind
     at: datetime
     touched_at: float = 0.0
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
