@@ -25,7 +25,8 @@ from eros_matcher.engine.best import Best, Keys, Positions
 from eros_matcher.engine.seekers import Seekers
 from eros_matcher.kernel.native import kernel
 from eros_matcher.kernel.shape import BATCH, LANES, POWERS
-from eros_matcher.market.market import TILE, Array, Floats, Market
+from eros_matcher.market.columns import Array
+from eros_matcher.market.market import TILE, Floats, Market
 
 BLOCK: Final = 320
 """Rows a block at most: with TILE, 330,000 pairs, half a millisecond to one and a half."""

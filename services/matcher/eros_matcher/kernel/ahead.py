@@ -48,4 +48,3 @@ def main(arguments: list[str]) -> None:
     else:
         directory, *levels = arguments
         compile_all(Path(directory), tuple(levels) or (host_level(),))
-

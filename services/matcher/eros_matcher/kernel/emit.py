@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import llvmlite.binding as llvm
 from numba import njit
@@ -17,7 +18,8 @@ def emit() -> bytes:
     )
     whole = llvm.parse_assembly("")
     for function, signature in SIGNATURES.items():
-        compiled = njit(signature, error_model="numpy", fastmath=False)(function)
+        compile_ = njit(signature, error_model="numpy", fastmath=False)
+        compiled: Any = compile_(function)
         overload = compiled.overloads[signature]
         module = llvm.parse_assembly(overload.library.get_llvm_str())
         for other in module.functions:

@@ -82,7 +82,7 @@ def kernel() -> Kernel:
     for folder in _folders():
         if (folder / name).is_file():
             return Kernel((folder / name).read_bytes())
-    cached = _writable_folder()
+    cached = cache_folder()
     log.warning("compiling", level=host_level(), folder=str(cached))
     compile_all(cached, (host_level(),))
     return Kernel((cached / name).read_bytes())
@@ -91,10 +91,11 @@ def kernel() -> Kernel:
 def _folders() -> Sequence[Path]:
     spec = importlib.util.find_spec(_PACKAGE)
     made = [] if spec is None else [Path(path) for path in spec.submodule_search_locations or ()]
-    return [*made, _writable_folder()]
+    return [*made, cache_folder()]
 
 
-def _writable_folder() -> Path:
+def cache_folder() -> Path:
+    """Where a kernel goes that nobody made ahead of time."""
     base = os.environ.get("XDG_CACHE_HOME")
     home = Path(base) if base else Path(tempfile.gettempdir()) / f"eros-{os.getuid()}"
     return home / "eros-kernels"

@@ -19,8 +19,16 @@ from numba import njit, types
 
 from eros_matcher.kernel.shape import BATCH, LANES, POWERS, STEP
 
-U8, I32, F32 = types.CPointer(types.uint8), types.CPointer(types.int32), types.CPointer(types.float32)
-I64, U32, U64 = types.CPointer(types.int64), types.CPointer(types.uint32), types.CPointer(types.uint64)
+U8, I32, F32 = (
+    types.CPointer(types.uint8),
+    types.CPointer(types.int32),
+    types.CPointer(types.float32),
+)
+I64, U32, U64 = (
+    types.CPointer(types.int64),
+    types.CPointer(types.uint32),
+    types.CPointer(types.uint64),
+)
 F64, INT = types.CPointer(types.float64), types.int64
 
 _LAST = np.uint64(0xFFFF_FFFF)
@@ -206,10 +214,10 @@ def _raise_need(
 
 @njit(inline="always")
 def _is_left_out(left_out: Any, low: Any, high: Any, at: Any) -> Any:
+    found = False
     for index in range(low, high):
-        if left_out[index] == at:
-            return True
-    return False
+        found |= left_out[index] == at
+    return found
 
 
 @njit(inline="always")

@@ -99,7 +99,7 @@ class Market:
     @property
     def size(self) -> int:
         """Numbers a trait or a taste, zeros at the end included."""
-        return self.vectors.shape[1] // 2
+        return int(self.vectors.shape[1]) // 2
 
     @property
     def trait(self) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def born_of_tiles(bounds: Ints, born: Bytes, born_from: Bytes, born_to: Bytes) -
 def places_of(bounds: Ints, place: Floats, reach: Floats) -> Floats:
     """(tiles, 5) centre, radius, greatest reach as a chord, all km."""
     result = np.zeros((len(bounds) - 1, 5), dtype=np.float32)
-    for tile, (start, end) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+    for tile, (start, end) in enumerate(pairwise(bounds)):
         here = place[start:end].astype(np.float64)
         centre = here.mean(axis=0)
         radius = np.sqrt(((here - centre) ** 2).sum(axis=1)).max()
@@ -48,7 +49,7 @@ def places_of(bounds: Ints, place: Floats, reach: Floats) -> Floats:
 def digests_of(bounds: Ints, columns: Sequence[Array]) -> np.typing.NDArray[np.uint64]:
     """(tiles) equal for tiles of the same people with the same values, on every host."""
     result = np.zeros(len(bounds) - 1, dtype=np.uint64)
-    for tile, (start, end) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+    for tile, (start, end) in enumerate(pairwise(bounds)):
         state = hashlib.blake2b(digest_size=8)
         for column in columns:
             state.update(np.ascontiguousarray(column[start:end]).data)
