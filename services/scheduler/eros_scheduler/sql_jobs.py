@@ -31,29 +31,41 @@ WITH solo AS MATERIALIZED (
         SELECT FROM scheduler.jobs e
         WHERE e.user_id = p.user_id AND e.kind <> $1
             AND (e.state = 'l' OR e.kind < $1 AND e.due_at <= $3 AND e.state <> 'x')
-    ) AS blocked
-    FROM (SELECT user_id FROM solo UNION ALL SELECT user_id FROM windowed) p
+    ) AS blocked, m.solo_at
+    FROM (
+        SELECT user_id, $1 < 3 AS looked_up FROM solo UNION ALL SELECT user_id, false FROM windowed
+    ) p
+    LEFT JOIN scheduler.jobs m
+        ON p.looked_up AND m.user_id = p.user_id AND m.kind = 3 AND m.solo_at > $3
+), outdated AS (
+    UPDATE scheduler.jobs j SET solo_at = p.solo_at
+    FROM picked p WHERE p.solo_at IS NOT NULL AND j.user_id = p.user_id AND j.kind = $1
+    RETURNING 1
 ), aside AS (
     UPDATE scheduler.jobs j SET
         state = 'w', back_at = clock_timestamp() + interval '60 seconds'
-    FROM picked p WHERE p.blocked AND j.user_id = p.user_id AND j.kind = $1
+    FROM picked p
+    WHERE p.blocked AND p.solo_at IS NULL AND j.user_id = p.user_id AND j.kind = $1
     RETURNING 1
 ), leased AS (
     UPDATE scheduler.jobs j SET
         state = 'l', token = j.token + 1, owner = $5, claimed_at = $3,
         lease_until = clock_timestamp() + $6 * interval '1 second'
-    FROM picked p WHERE NOT p.blocked AND j.user_id = p.user_id AND j.kind = $1
+    FROM picked p
+    WHERE NOT p.blocked AND p.solo_at IS NULL AND j.user_id = p.user_id AND j.kind = $1
     RETURNING j.user_id, j.kind, j.token, j.zone, j.solo_at, j.checkpoint, j.lease_until
 )
 SELECT *, false AS awake, 0 AS aside FROM leased
 UNION ALL
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, count(*) FROM aside
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    (SELECT count(*) FROM aside) + (SELECT count(*) FROM outdated)
 """
 """$1 kind, $2 open zones, $3 night, $4 limit, $5 owner, $6 lease seconds.
 
 Each scan reads one range of one index, in order, until it has enough: whatever is not ripe lies
 beyond its end. Rows that met another kind of their person are set aside, and come back after a
-minute at the latest. The last row counts them.
+minute at the latest. Rows that learned before their person's match that the window does not count
+learn that it does, unless they follow the match. The last row counts both.
 """
 
 RENEW: Final = """

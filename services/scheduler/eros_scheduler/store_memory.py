@@ -41,6 +41,8 @@ class MemoryJobs:
         self._table = Table(wall)
         self.fences = MemoryFences(self._table, jitter)
         self._thresholds = idle
+        self._asleep = 0
+        """People, by their row of the match."""
         seconds = (idle.phase1, idle.phase2, idle.phase3)
         self._idle = {kind: timedelta(seconds=seconds[RULES[kind].phase - 1]) for kind in RULES}
 
@@ -59,6 +61,9 @@ class MemoryJobs:
             row = self._table.pop_ripe(attempt.kind, attempt.zones, night)
             if row is None:
                 break
+            if self._outdated(row, night):
+                self._table.place(row)
+                continue
             if self._blocked(row, night):
                 row.state, row.back_at = JobState.WAITING, now + WAITING
             else:
@@ -67,6 +72,14 @@ class MemoryJobs:
                 found.append(row.leased_row())
             self._table.place(row)
         return LeasedRows(found, until.timestamp() if found else 0.0)
+
+    def _outdated(self, row: Row, night: datetime) -> bool:
+        """The person was matched since the row learned that the window does not count."""
+        match = self._table.get(row.user_id, JobKind.MATCH)
+        if row.kind >= JobKind.MATCH or match is None or not row.solo_at <= night < match.solo_at:
+            return False
+        row.solo_at = match.solo_at
+        return True
 
     def _blocked(self, row: Row, night: datetime) -> bool:
         return any(
@@ -102,6 +115,7 @@ class MemoryJobs:
             for row in rows.values():
                 rested_at = sleep.at + self._idle[row.kind]
                 if row.seen_at <= sleep.at and row.rested_at != rested_at:
+                    self._asleep += row.kind is JobKind.MATCH and row.asleep_since is None
                     row.asleep_since = row.seen_at = sleep.at
                     row.rested_at, row.solo_at = rested_at, rows[JobKind.MATCH].solo_at
                     self._table.place(row)
@@ -116,6 +130,7 @@ class MemoryJobs:
         return [row.owned() for row in leased if row is not None]
 
     def _wake(self, row: Row) -> None:
+        self._asleep -= row.kind is JobKind.MATCH and row.asleep_since is not None
         row.asleep_since = row.rested_at = None
         self._table.place(row)
 
@@ -161,9 +176,7 @@ class MemoryJobs:
         return list(self._table.zones)
 
     async def asleep_share(self) -> float:
-        people = [row for row in self._table.rows() if row.kind is JobKind.MATCH]
-        asleep = sum(row.asleep_since is not None for row in people)
-        return asleep / len(people) if people else 0.0
+        return self._asleep / self._table.matches if self._table.matches else 0.0
 
     async def counts(self, *, night: datetime, caps: Mapping[Zone, Phase]) -> Counts:
         ready: Counter[JobKind] = Counter()

@@ -102,6 +102,8 @@ class Table:
         self.wall = wall
         self.people: dict[UserId, dict[JobKind, Row]] = {}
         self.zones: dict[Zone, None] = {}
+        self.matches = 0
+        """Rows of the match, one a person."""
         self._window: dict[tuple[JobKind, Zone], _Queue] = defaultdict(list)
         self._solo: dict[JobKind, _Queue] = defaultdict(list)
         self._aside: _KindQueue = []
@@ -115,6 +117,7 @@ class Table:
     def add(self, row: Row) -> None:
         self.people.setdefault(row.user_id, {})[row.kind] = row
         self.zones[row.zone] = None
+        self.matches += row.kind is JobKind.MATCH
         self.place(row)
 
     def get(self, user_id: UserId, kind: JobKind) -> Row | None:

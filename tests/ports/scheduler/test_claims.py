@@ -210,3 +210,21 @@ async def test_a_renewed_lease_is_not_taken_at_its_old_end(stores: Stores) -> No
     assert await stores.jobs.take_expired(limit=10) == []
     await stores.wait(20)
     assert [taken.job for taken in await stores.jobs.take_expired(limit=10)] == [row.job]
+
+
+async def test_once_matched_the_window_counts_for_what_was_done_before_the_match(
+    stores: Stores,
+) -> None:
+    (one,) = await stores.asleep(since=DUE - timedelta(days=1))
+    evening = DUE + timedelta(hours=1)
+    for kind in (ANALYZE, SCORE):
+        await stores.complete(await stores.claim(kind, night=evening, zones=()))
+    # Awake between the score and the match, so that all of it falls asleep unmatched.
+    await stores.wake([one], evening)
+    await stores.sleep([one], evening + MINUTE)
+    matched_at = evening + timedelta(hours=2)
+    await stores.complete(await stores.claim(MATCH, night=matched_at, zones=()))
+    await stores.complete(await stores.claim(ANALYZE, night=NEXT), NEXT + timedelta(days=1))
+    assert await stores.claim(SCORE, night=NEXT, zones=()) == []
+    (row,) = await stores.claim(SCORE, night=NEXT)
+    assert row.solo_at == matched_at + timedelta(hours=24)
