@@ -127,4 +127,4 @@ ALTER FUNCTION scheduler.add_learner(smallint) OWNER TO eros_scheduler;
 REVOKE EXECUTE ON FUNCTION scheduler.add_learner(smallint) FROM PUBLIC;
 
 -- The model of matching.
-SELECT scheduler.add_learner(0::smallint);
+DO $$ BEGIN PERFORM scheduler.add_learner(0::smallint); END $$;

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -32,14 +33,18 @@ _database_numbers = itertools.count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Unit tests first; every test is marked by the folder it is in."""
-    order = list(_FOLDERS)
+    """Every test is marked by the folder it is in. Unit tests first; but where processes share the
+    tests, the longest first. One process has all that use the shared mesh; a file is one's own."""
+    parallel = os.environ.get("PYTEST_XDIST_WORKER") is not None
+    order = list(reversed(_FOLDERS)) if parallel else list(_FOLDERS)
 
     def folder(item: pytest.Item) -> str:
         return item.path.relative_to(_HERE).parts[0]
 
     for item in items:
         item.add_marker(_FOLDERS[folder(item)])
+        shared = "mesh" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("mesh" if shared else str(item.path)))
     items.sort(key=lambda item: order.index(folder(item)))
 
 

@@ -22,18 +22,20 @@ from eros.scheduler.v1 import scheduler_pb2, scheduler_pb2_grpc
 from eros_cli.mesh.mesh import Mesh
 from tests.support.people import refused, succeeded
 
+#: The same in each process that collects these tests.
+NOBODY = "00000000-0000-4000-8000-00000000000a"
 ROUTES = [
     ("POST", "/auth/logout"),
     ("GET", "/users/profile"),
     ("PUT", "/users/profile"),
-    ("GET", f"/users/{uuid.uuid4()}/profile"),
+    ("GET", f"/users/{NOBODY}/profile"),
     ("POST", "/heartbeat"),
     ("GET", "/activity/status"),
     ("GET", "/activity/stats"),
     ("GET", "/matches/daily"),
     ("GET", "/matches/daily/2026-11-24"),
     ("GET", "/matches/recommendations"),
-    ("POST", f"/matches/{uuid.uuid4()}/action"),
+    ("POST", f"/matches/{NOBODY}/action"),
 ]
 
 

@@ -24,7 +24,8 @@ def data_dir(public_tmp_path: Path) -> Path:
 
 
 PROGRAMS = {
-    *("postgres", "valkey", "accounts", "activity", "scheduler", "matcher", "worker-1", "envoy"),
+    *("postgres", "valkey", "accounts", "activity", "scheduler", "matcher", "worker-1"),
+    *("gateway", "envoy"),
 }
 
 

@@ -9,7 +9,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from eros_cli.mesh.addresses import SERVICE_PORTS, address_variable
 from tests.support.processes import CHECKOUT
+
+#: Other meshes may start at the same moment.
+_ANY_PORTS = {
+    "EROS_GATEWAY_LISTEN": "127.0.0.1:0",
+    "EROS_ALS_LISTEN": "127.0.0.1:0",
+    "EROS_POSTGRES_PORT": "0",
+    "EROS_VALKEY_PORT": "0",
+    **{address_variable(service): "127.0.0.1:0" for service in SERVICE_PORTS},
+}
 
 
 def environment(data_dir: Path, **settings: str) -> dict[str, str]:
@@ -18,7 +28,7 @@ def environment(data_dir: Path, **settings: str) -> dict[str, str]:
         "PATH": os.defpath,
         "HOME": os.environ.get("HOME", "/"),
         "EROS_DATA_DIR": str(data_dir),
-        "EROS_GATEWAY_LISTEN": "127.0.0.1:0",
+        **_ANY_PORTS,
         "EROS_WORKERS": "1",
         **settings,
     }

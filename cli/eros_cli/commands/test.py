@@ -16,9 +16,11 @@ def register(app: typer.Typer) -> None:
         add_help_option=False,
     )
     def test(context: typer.Context) -> None:
-        """Run the tests: unit first, then stores, real servers, and the whole mesh over HTTP.
+        """Run the tests: units, stores, real servers, and the whole mesh over HTTP.
 
         All arguments go to pytest, for example: ./eros test tests/unit -k phases
+        Without any, two processes share the tests.
         """
+        arguments = context.args or ["-n", "2", "--dist", "loadgroup"]
         os.chdir(CHECKOUT)
-        os.execv(sys.executable, [sys.executable, "-m", "pytest", *context.args])
+        os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])

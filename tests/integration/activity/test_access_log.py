@@ -14,7 +14,7 @@ from tests.integration.activity.service import Activity, Watcher, activity, gate
 
 WOKE = pb.TRANSITION_KIND_WOKE
 #: So short that a test can wait for it, and longer than a busy machine stands still.
-QUICK = {"stream_silence_seconds": 1.0, "als_reorder_seconds": 0.2}
+QUICK = {"stream_silence_seconds": 1.0, "als_reorder_seconds": 1.0}
 
 
 @pytest.fixture
