@@ -88,7 +88,7 @@ class MemoryFences:
         for row, index in self._live(users, kind, tokens):
             assert row.claimed_at is not None
             row.due_at = NEVER if kind is JobKind.PREPARE else due_at[index]
-            if kind is not JobKind.LEARN:
+            if kind in (JobKind.MATCH, JobKind.PREPARE):
                 row.solo_at = row.claimed_at + STARVED_AFTER
             if kind is JobKind.MATCH:
                 self._prepare(row.user_id, row.claimed_at)

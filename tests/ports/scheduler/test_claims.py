@@ -228,3 +228,18 @@ async def test_once_matched_the_window_counts_for_what_was_done_before_the_match
     assert await stores.claim(SCORE, night=NEXT, zones=()) == []
     (row,) = await stores.claim(SCORE, night=NEXT)
     assert row.solo_at == matched_at + timedelta(hours=24)
+
+
+async def test_without_a_match_the_window_does_not_count_however_much_else_was_done(
+    stores: Stores,
+) -> None:
+    (one,) = await stores.asleep(since=DUE - timedelta(hours=1))
+    for kind in (ANALYZE, SCORE):
+        await stores.complete(await stores.claim(kind, night=DUE, zones=()), DUE + MINUTE)
+    # Due again before the match was made: the match is behind them.
+    later = DUE + 2 * MINUTE
+    assert await stores.claim(MATCH, night=later, zones=()) == []
+    for kind in (ANALYZE, SCORE, MATCH):
+        (row,) = await stores.claim(kind, night=later, zones=())
+        assert row.user_id == one
+        await stores.complete([row])
