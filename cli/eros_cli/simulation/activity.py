@@ -76,11 +76,15 @@ class Activity(Process):
             self.loop.at(float(self._town.starts[self._next]), self._session)
 
     def _session(self) -> None:
-        """Somebody takes up the phone."""
+        """The next one takes up the phone."""
         person = int(self._town.who[self._next])
         until = float(self._town.ends[self._next])
         self._next += 1
         self._look_ahead()
+        self.touch(person, until)
+
+    def touch(self, person: int, until: float) -> None:
+        """Somebody takes up the phone until then."""
         now = self.loop.now
         self._on_session(person, until)
         if self._deaf_until <= now:

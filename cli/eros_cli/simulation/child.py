@@ -13,20 +13,20 @@ from eros_matcher.compute.pacing import BURST_SECONDS, Ledger, overdraft
 from eros_scheduler.core.model import JobKind
 
 CPU_SECONDS: Final[Mapping[JobKind, float]] = {
-    JobKind.ANALYZE: 0.005,
-    JobKind.SCORE: 0.010,
-    JobKind.MATCH: 0.022,
-    JobKind.PREPARE: 0.005,
+    JobKind.ANALYZE: 0.010,
+    JobKind.SCORE: 0.030,
+    JobKind.MATCH: 0.060,
+    JobKind.PREPARE: 0.020,
     JobKind.LEARN: 1200.0,
 }
-"""A person's share of each kind, in the middle."""
+"""A person's share of each kind, in the middle: more than it takes, so that workers are busy."""
 FAILS: Final = 0.002
 STUBBORN: Final = 0.004
 """Of the batches, so many are deaf to halts."""
-_TURN_SECONDS: Final = 0.05
+_TURN_SECONDS: Final = 0.04
 _DEEP_TURN_SECONDS: Final = 0.45
 _CHUNK_SECONDS: Final = 0.010
-_START_CPU_SECONDS: Final = 0.06
+_START_CPU_SECONDS: Final = 0.05
 
 
 class Child:
@@ -38,6 +38,7 @@ class Child:
         process: Process,
         judge: Judge,
         random: Random,
+        work: float,
         on_out: Callable[[Sequence[tuple[UserId, bool | None]]], None],
         on_closed: Callable[[float], None],
         on_death: Callable[[], None],
@@ -45,6 +46,7 @@ class Child:
         self._process = process
         self._judge = judge
         self._random = random
+        self._work = work
         self._on_out = on_out
         self._on_closed = on_closed
         self._on_death = on_death
@@ -55,6 +57,7 @@ class Child:
         self._kind = JobKind.ANALYZE
         self._cap = 1.0
         self._open = False
+        self._owed = 0.0
         self._stubborn = False
         self._dead = False
         self._generation = 0
@@ -73,9 +76,9 @@ class Child:
 
     def offer(self, kind: JobKind, cap: float, rows: Iterable[tuple[int, UserId, float]]) -> None:
         """People by number, each with how far they were."""
-        # What a pause saves up: so much of it may be caught up with, and no more.
+        # A pause pays what was taken too much, and saves up a little.
         pause = self._process.loop.now - self._read_at
-        saved = min(pause * self._cap, BURST_SECONDS * cap)
+        saved = min(pause * self._cap, self._owed + BURST_SECONDS * cap)
         self._read_at = self._process.loop.now
         self._judge.used(self._process.name, kind, 0.0, saved)
         self._kind, self._cap, self._open = kind, cap, True
@@ -85,7 +88,7 @@ class Child:
         self.snapshots = {}
         self._users = {}
         for person, user, share in rows:
-            cost = CPU_SECONDS[kind] * self._random.lognormvariate(0.0, 0.5)
+            cost = self._work * CPU_SECONDS[kind] * self._random.lognormvariate(0.0, 0.5)
             self._rows[person] = [cost, cost * share]
             self._users[person] = user
             self.snapshots[user] = share
@@ -105,8 +108,9 @@ class Child:
             return
         now = self._process.loop.now
         if not self._rows:
-            self._open = False
             self._settle_meter()
+            self._ledger.settle(wall=now, cpu=self._cpu)
+            self._open, self._owed = False, self._ledger.debt
             self._on_closed(self._cpu - self._cpu_at_offer)
             return
         self._ledger.settle(wall=now, cpu=self._cpu)
@@ -204,7 +208,9 @@ class Child:
         now = self._process.loop.now
         debt = overdraft(self._cap, debt=self._ledger.debt, unseen=0.0, since=0.0)
         self._cpu += _START_CPU_SECONDS
-        self._settle_meter(_START_CPU_SECONDS)
+        # Beyond any cap, and paid back by its ledger: only what follows is held against it.
+        self._settle_meter()
+        self._judge.used(self._process.name, self._kind, _START_CPU_SECONDS, _START_CPU_SECONDS)
         self._ledger = Ledger(self._cap, wall=now, cpu=self._cpu, debt=debt + _START_CPU_SECONDS)
         self._dead = self._stubborn = False
         gone = sorted(self._masked & self._rows.keys())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, TypeVar
 
@@ -24,6 +25,17 @@ def result_of(work: Coroutine[Any, Any, T]) -> T:
     except StopIteration as done:
         return done.value  # type: ignore[no-any-return]
     raise AssertionError("the memory store waited")
+
+
+@dataclass(slots=True)
+class _Call:
+    """Asked by a client in one of its lives, which only that life hears the answer of."""
+
+    client: Process
+    life: int
+    work: Callable[[], Any]
+    done: Callable[[Any], None]
+    away: Callable[[], None]
 
 
 class Database(Process):
@@ -55,37 +67,32 @@ class Database(Process):
         done: Callable[[T], None],
         away: Callable[[], None],
     ) -> None:
-        self.loop.after(self._latency(), self._arrived, client, work, done, away)
+        call = _Call(client, client.life, work, done, away)
+        self.loop.after(self._latency(), self._arrived, call)
 
     def _latency(self) -> float:
         chance = self._random.random()
         return 0.0005 + 0.001 * chance + (0.03 if chance > 0.99 else 0.0)
 
-    def _arrived(
-        self,
-        client: Process,
-        work: Callable[[], Any],
-        done: Callable[[Any], None],
-        away: Callable[[], None],
-    ) -> None:
+    def _arrived(self, call: _Call) -> None:
         now = self.loop.now
         if self._stalled_until > now:
             wait = self._stalled_until - now
             jitter = 0.2 * self._random.random()
             if wait < STATEMENT_TIMEOUT_SECONDS:
                 # When it goes on, whoever waited is served in any order.
-                self.loop.after(wait + jitter, self._answer, client, work, done)
+                self.loop.after(wait + jitter, self._answer, call)
                 return
-            client.after(STATEMENT_TIMEOUT_SECONDS, away)
+            call.client.later(call.life, STATEMENT_TIMEOUT_SECONDS, call.away)
             if self._random.random() < _RUNS_ON:
-                self.loop.after(wait + jitter, work)
+                self.loop.after(wait + jitter, call.work)
         elif self._losing_until > now and self._random.random() < 0.3:
             if self._random.random() < _RUNS_ON:
-                work()
-            client.after(self._latency(), away)
+                call.work()
+            call.client.later(call.life, self._latency(), call.away)
         else:
-            self._answer(client, work, done)
+            self._answer(call)
 
-    def _answer(self, client: Process, work: Callable[[], T], done: Callable[[T], None]) -> None:
-        answer = work()
-        client.after(self._latency(), done, answer)
+    def _answer(self, call: _Call) -> None:
+        answer = call.work()
+        call.client.later(call.life, self._latency(), call.done, answer)

@@ -99,7 +99,9 @@ class Judge:
         workers = self.working[person]
         _, began = workers.pop(worker)
         if self.touched_at[person] > began:
-            self.stopped.append(self._loop.now - self.touched_at[person])
+            thawed = self.legs.last_end(way.frozen(worker), self.touched_at[person], self._loop.now)
+            since = max(self.touched_at[person], thawed or -math.inf)
+            self.stopped.append(max(self._loop.now - since, 0.0))
         if not workers:
             del self.working[person]
 

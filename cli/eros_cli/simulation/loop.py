@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 _Event = tuple[float, int, Callable[..., None], tuple[Any, ...]]
@@ -39,9 +39,6 @@ class Loop:
         self.now = until
 
 
-_1970 = datetime(1970, 1, 1, tzinfo=UTC)
-
-
 class Process:
     """What its events are bound to: none of them happens after it died, and those of a frozen one
     wait until it thaws, in order. `skew`: seconds its clock is ahead."""
@@ -52,7 +49,7 @@ class Process:
         self.skew = skew
         self.alive = False
         self.frozen_until = 0.0
-        self._life = 0
+        self.life = 0
 
     @property
     def frozen(self) -> bool:
@@ -64,7 +61,7 @@ class Process:
     def die(self) -> None:
         self.alive = False
         self.frozen_until = 0.0
-        self._life += 1
+        self.life += 1
 
     def freeze(self, seconds: float) -> None:
         """Stand still. What fell due meanwhile happens after `thawed`."""
@@ -76,13 +73,17 @@ class Process:
         """Called first when the process goes on."""
 
     def at(self, when: float, call: Callable[..., None], *args: Any) -> None:
-        self.loop.at(when, self._do, self._life, call, args)
+        self.loop.at(when, self._do, self.life, call, args)
 
     def after(self, seconds: float, call: Callable[..., None], *args: Any) -> None:
-        self.loop.at(self.loop.now + seconds, self._do, self._life, call, args)
+        self.loop.at(self.loop.now + seconds, self._do, self.life, call, args)
+
+    def later(self, life: int, seconds: float, call: Callable[..., None], *args: Any) -> None:
+        """As `after`, for what was begun in that life."""
+        self.loop.at(self.loop.now + seconds, self._do, life, call, args)
 
     def _do(self, life: int, call: Callable[..., None], args: tuple[Any, ...]) -> None:
-        if life != self._life:
+        if life != self.life:
             return
         if self.frozen_until > self.loop.now:
             self.loop.at(self.frozen_until, self._do, life, call, args)
@@ -104,4 +105,4 @@ class Process:
 
 def instant(wall: float) -> datetime:
     """Seconds since 1970 to an instant (UTC)."""
-    return _1970 + timedelta(seconds=wall)
+    return datetime.fromtimestamp(wall, UTC)

@@ -37,6 +37,10 @@ class Options:
     workers: int = 0
     """0: as many as the people need."""
     schedulers: int = 2
+    work: float = 1.0
+    """Scales the CPU time of every job."""
+    aim_seconds: float = 60.0
+    """So often somebody whom a worker has in hand touches the phone; on average, at random."""
     follow: int | None = None
     """One person, all of whose events are kept."""
     window: Window = field(default_factory=Window)

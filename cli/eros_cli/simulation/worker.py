@@ -81,7 +81,13 @@ class Worker(Process):
         self.id = WorkerId(f"{self.name}.{self._lives}")
         self.core = WorkerCore()
         self.child = Child(
-            self, self._judge, self._random, self._out, self._closed, self._child_died
+            self,
+            self._judge,
+            self._random,
+            self._options.work,
+            self._out,
+            self._closed,
+            self._child_died,
         )
         self.writing.begin(self.id)
         self.session: Session | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 from collections.abc import Sequence
 from random import Random
@@ -20,7 +21,7 @@ from eros_cli.simulation.options import SKEW_SECONDS, Options
 from eros_cli.simulation.scheduler import Scheduler
 from eros_cli.simulation.tally import Sampler, Span, Tally
 from eros_cli.simulation.town import Town, build
-from eros_cli.simulation.trace import NOBODY
+from eros_cli.simulation.trace import LEARNER, NOBODY
 from eros_cli.simulation.worker import Worker
 from eros_cli.simulation.yesterday import rows
 from eros_scheduler.core.model import SessionId
@@ -103,11 +104,28 @@ class World:
             self.loop.at(0.5, worker.begin)
         self.backlog.begin()
         self._sampler.begin()
+        self._aim()
         for fault in self.faults:
             self.loop.at(fault.at, self._break, fault)
-        self.loop.run(self.options.seconds)
+        # What lives, lives till the end: looking through it for garbage finds nothing.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        try:
+            self.loop.run(self.options.seconds)
+        finally:
+            gc.enable()
+            gc.unfreeze()
 
     # ---- people
+
+    def _aim(self) -> None:
+        """Somebody whom a worker has in hand takes up the phone: the worst moment there is."""
+        self.loop.after(self._random.expovariate(1 / self.options.aim_seconds), self._aim)
+        people = [person for person in self.judge.working if person != LEARNER]
+        if people:
+            person = self._random.choice(people)
+            self.activity.touch(person, self.loop.now + self._random.expovariate(1 / 120))
 
     def _session(self, person: int, until: float) -> None:
         """Somebody takes up the phone; some change their profile meanwhile."""
