@@ -47,6 +47,8 @@ def _checks(baseline: Path | None) -> list[Check]:
         Check("mypy --strict", (_tool("mypy"), "--no-error-summary", *code)),
         Check("import contracts", (_tool("lint-imports"), "--no-cache")),
         Check("metrics table", (sys.executable, "-m", "eros_cli.metric_table")),
+        Check("settings table", (sys.executable, "-m", "eros_cli.settings_table", "--check")),
+        Check("Kubernetes overlays", (sys.executable, "-m", "eros_cli.manifests")),
         Check("buf lint", (_tool("buf"), "lint")),
         Check("buf format", (_tool("buf"), "format", "protos", "--diff", "--exit-code")),
     ]
@@ -70,6 +72,9 @@ def _run(console: Console, check: Check) -> bool:
     passed = done.returncode == 0
     sign = "[green]✓[/green]" if passed else "[red]✗[/red]"
     seconds = time.monotonic() - started
+    if passed and done.stdout.startswith("skipped:"):
+        console.print(f"[yellow]–[/yellow] {check.name}: {escape(done.stdout.strip())}")
+        return True
     console.print(f"{sign} {check.name} ({seconds:.1f} s)", highlight=False)
     if not passed:
         console.print(escape(done.stdout.rstrip()), highlight=False, soft_wrap=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -53,3 +55,22 @@ def _apply(backend: Any, migration: Any) -> None:
         backend.apply_one(migration)
     except psycopg.Error as error:
         raise MeshError(f"the migration {migration.id} failed: {error}") from None
+
+
+def main() -> int:
+    """Brings the database of DATABASE_URL up to date; what a release runs before its services."""
+    url = os.environ.get("DATABASE_URL", "")
+    if not url:
+        print("DATABASE_URL is not set", file=sys.stderr)
+        return 2
+    try:
+        applied = asyncio.run(migrate(url))
+    except MeshError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print("\n".join(f"applied {name}" for name in applied) or "nothing to apply")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

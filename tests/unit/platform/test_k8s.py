@@ -1,0 +1,232 @@
+"""The manifests against the code: settings, ports, commands, and what every pod must be."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eros_cli import manifests
+from eros_cli.mesh.addresses import SERVICE_PORTS
+from eros_cli.paths import CHECKOUT
+from eros_common import config
+from eros_common.config import variable_of
+from tests.unit.platform.manifests import (
+    CONTAINERS,
+    Container,
+    containers,
+    needs_builder,
+    overlay,
+    settings_of,
+)
+
+OVERLAYS = manifests.OVERLAYS
+SECRETS = {
+    "secret:DATABASE_URL": "postgresql://eros:secret@db/eros",
+    "secret:ACTIVITY_REDIS_URL": "rediss://activity:6379/0",
+    "secret:CACHE_REDIS_URL": "rediss://cache:6379/0",
+}
+#: Read by others than our settings: one map is shared by all services.
+_SHARED = (
+    {
+        variable
+        for document in manifests.documents("base")
+        if document["kind"] == "ConfigMap"
+        for variable in document["data"]
+    }
+    if manifests.builder()
+    else set()
+)
+
+pytestmark = needs_builder
+
+
+def of(name: str, overlay_name: str = "production") -> Container:
+    return next(c for c in containers(overlay_name) if c.name == name)
+
+
+def objects(kind: str, overlay_name: str = "production") -> dict[str, dict[str, Any]]:
+    return {d["metadata"]["name"]: d for d in overlay(overlay_name) if d["kind"] == kind}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_each_variable_is_a_setting_of_its_program(name: str) -> None:
+    known = {variable_of(settings_of(name), field) for field in settings_of(name).model_fields}
+    own = {variable["name"] for variable in of(name).spec["env"]}
+    assert own <= known, f"{own - known} are no settings of {name}"
+
+
+def test_each_shared_variable_is_a_setting_of_somebody() -> None:
+    known: set[str] = set()
+    for name in CONTAINERS:
+        if name != "assistant" or (CHECKOUT / "services/assistant").exists():
+            cls = settings_of(name)
+            known |= {variable_of(cls, field) for field in cls.model_fields}
+    assert known >= _SHARED - {"EROS_ASSISTANT_ADDRESS"}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_its_program_accepts_the_settings(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """All that are needed are there, and every value is one that the program takes."""
+    cls = settings_of(name)
+    for field in cls.model_fields:
+        monkeypatch.delenv(variable_of(cls, field), raising=False)
+    for variable, value in of(name).settings.items():
+        monkeypatch.setenv(variable, SECRETS.get(value, value))
+    monkeypatch.chdir(tmp_path)
+    config.read(cls)
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_documentation_names_every_setting(name: str) -> None:
+    cls = settings_of(name)
+    text = (CHECKOUT / "docs" / "settings.md").read_text()
+    missing = {
+        variable
+        for field in cls.model_fields
+        if f"`{(variable := variable_of(cls, field))}`" not in text
+    }
+    assert not missing, "python -m eros_cli.settings_table writes the table anew"
+
+
+@pytest.mark.parametrize("name", [c for c in CONTAINERS if c != "envoy"])
+def test_ports_and_probes_are_where_the_program_listens(name: str) -> None:
+    container = of(name)
+    listens = int(container.settings["EROS_LISTEN"].rpartition(":")[2])
+    ports = {port["name"]: port["containerPort"] for port in container.spec["ports"]}
+    assert ports["grpc"] == listens
+    assert ports["metrics"] == int(container.settings["EROS_METRICS_LISTEN"].rpartition(":")[2])
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert container.spec[probe]["grpc"]["port"] == listens
+    if name == "activity":
+        assert container.settings["EROS_ALS_LISTEN"] == f"0.0.0.0:{ports['als']}"
+
+
+def test_ports_are_those_of_the_mesh() -> None:
+    listens = {c.name: c.settings.get("EROS_LISTEN", "") for c in containers("production")}
+    for part, port in SERVICE_PORTS.items():
+        name = "front" if part.value == "gateway" else part.value
+        assert listens[name] == f"0.0.0.0:{port}"
+
+
+def test_addresses_lead_to_a_service_with_that_port() -> None:
+    services = objects("Service")
+    for variable, target in of("front").settings.items():
+        if variable.endswith("_ADDRESS"):
+            name, _, port = target.removeprefix("dns:///").partition(":")
+            service = services[name]
+            # Headless, so that round_robin sees every pod.
+            assert service["spec"]["clusterIP"] == "None"
+            assert int(port) in {p["port"] for p in service["spec"]["ports"]}
+
+
+def test_commands_are_the_modules_of_the_images() -> None:
+    for container in containers("production"):
+        python, flag, module = container.spec["command"]
+        assert (python, flag) == ("python", "-m")
+        image = container.spec["image"].split("@")[0].rsplit("/", 1)[1]
+        stage = (CHECKOUT / "Dockerfile").read_text().partition(f" AS {image}\n")[2]
+        stage = stage.partition("\nFROM ")[0]
+        package = module.split(".")[0]
+        assert re.search(rf"^COPY .*{package}", stage, re.MULTILINE), f"{image} has no {package}"
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_every_pod_is_restricted(name: str) -> None:
+    for container in containers(name):
+        pod, spec = container.pod, container.spec
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["runAsUser"] > 0
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert spec["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert {"cpu", "memory"} <= spec["resources"]["limits"].keys()
+    [namespace] = objects("Namespace", name).values()
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_production_runs_images_by_digest() -> None:
+    for container in containers("production"):
+        assert re.search(r"@sha256:[0-9a-f]{64}$", container.spec["image"]), container.spec["image"]
+
+
+@pytest.mark.parametrize("name", ["activity", "scheduler"])
+def test_what_a_halt_passes_through_is_guaranteed(name: str) -> None:
+    resources = of(name).spec["resources"]
+    for what in ("cpu", "memory"):
+        assert resources["requests"][what] == resources["limits"][what]
+    assert len([c for c in containers("production") if c.workload == name]) == 1
+
+
+def test_there_is_time_to_stop() -> None:
+    for container in containers("production"):
+        if container.workload == "migrations":
+            continue
+        grace = container.pod["terminationGracePeriodSeconds"]
+        waits = container.spec.get("lifecycle", {}).get("preStop", {}).get("sleep", {})
+        stop = float(container.settings["EROS_STOP_GRACE_SECONDS"])
+        # The drain may take the grace, and then the running calls may.
+        assert waits.get("seconds", 0) + 2 * stop <= grace, container.name
+
+
+def test_disruptions_take_one_at_a_time() -> None:
+    budgets = objects("PodDisruptionBudget")
+    for name, deployment in objects("Deployment").items():
+        assert budgets[name]["spec"]["maxUnavailable"] == 1
+        keys = [
+            c["topologyKey"]
+            for c in deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]
+        ]
+        assert keys == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+
+
+def test_workers_give_way_and_follow_the_jobs() -> None:
+    classes = objects("PriorityClass")
+    worker = of("worker").pod["priorityClassName"]
+    assert classes[worker]["value"] < 0 < classes[of("activity").pod["priorityClassName"]]["value"]
+    [scaled] = objects("ScaledObject").values()
+    assert scaled["spec"]["minReplicaCount"] == 0
+    assert "eros_scheduler_jobs_ready" in scaled["spec"]["triggers"][0]["metadata"]["query"]
+    # Nobody else says how many there are.
+    for name in ("worker", *objects("HorizontalPodAutoscaler")):
+        replicas = objects("Deployment")[name]["spec"].get("replicas")
+        assert replicas is None or name in ("activity", "scheduler")
+
+
+def test_nothing_may_speak_but_along_the_arrows() -> None:
+    policies = objects("NetworkPolicy")
+    assert policies["default-deny"]["spec"]["podSelector"] == {}
+    arrows = Counter[tuple[str, str]]()
+    for target, policy in policies.items():
+        for rule in policy["spec"].get("ingress") or ():
+            for source in rule.get("from", ()):
+                labels = source.get("podSelector", {}).get("matchLabels", {})
+                if caller := labels.get("app.kubernetes.io/name"):
+                    arrows[caller, target] += 1
+    # Every channel that a service opens, as the code has it.
+    for service in ("accounts", "activity", "scheduler", "matcher"):
+        folder = CHECKOUT / "services" / service
+        for path in folder.rglob("*.py"):
+            caller = "worker" if path.parent.name == "worker" else service
+            for target in re.findall(r"app\.channel\(\s*settings\.(\w+)_address", path.read_text()):
+                assert arrows[caller, target], f"{caller} calls {target}"
+    assert arrows["gateway", "activity"] == 2  # the service, and the access log
+    # Nobody calls a worker, and nobody but workers and the gateway calls the scheduler.
+    assert {c for c, target in arrows if target == "scheduler"} == {"worker", "gateway"}
+    assert not [c for c, target in arrows if target == "worker"]
+
+
+def test_an_unknown_field_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        manifests, "build", lambda _: "apiVersion: v1\nkind: Service\nspec: {clusterIp: None}\n"
+    )
+    assert manifests.validate("overlays/local")
