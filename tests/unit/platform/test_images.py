@@ -23,10 +23,12 @@ from eros_cli import image_packages
 from eros_cli.paths import CHECKOUT
 
 DOCKERFILE = (CHECKOUT / "Dockerfile").read_text().replace("\\\n", " ")
-_STAGES = dict(
+_STAGES: dict[str, str] = dict(
     re.findall(r"^FROM \S+ AS (\S+)\n(.*?)(?=^FROM |\Z)", DOCKERFILE, re.MULTILINE | re.DOTALL)
 )
-PARENTS = {stage: parent for parent, stage in re.findall(r"FROM (\S+) AS (\S+)", DOCKERFILE)}
+PARENTS: dict[str, str] = {
+    stage: parent for parent, stage in re.findall(r"FROM (\S+) AS (\S+)", DOCKERFILE)
+}
 SERVICES = image_packages.SERVICES
 #: Other ways in which an image is started, by the manifests.
 _MODULES = {"matcher": ("eros_matcher.worker",), "gateway": ("eros_gateway.front",)}
