@@ -7,7 +7,13 @@ from rich.console import Console
 
 from eros_cli.interrupts import Interrupted, run_stoppable
 
-_RATE = typer.Option(270.0, min=1.0, max=3600.0, help="Night seconds that pass in one second.")
+_RATE = typer.Option(
+    None,
+    min=1.0,
+    max=3600.0,
+    help="Night seconds that pass in one second.",
+    show_default="270, slower where many people are to be served",
+)
 _SEED = typer.Option(1, help="Who goes to bed and wakes when: the same seed, the same night.")
 
 
@@ -18,7 +24,7 @@ def register(app: typer.Typer) -> None:
         people: int = typer.Option(
             2000, min=100, max=100_000, help="How many people an empty database is given."
         ),
-        rate: float = _RATE,
+        rate: float | None = _RATE,
         seed: int = _SEED,
     ) -> None:
         """Start everything, play one night, show the morning, then serve.
@@ -31,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command()
     def night(
-        rate: float = _RATE,
+        rate: float | None = _RATE,
         seed: int = _SEED,
         guests: int = typer.Option(
             50, min=0, max=5000, help="How many known people wake in the middle of the night."
@@ -41,7 +47,9 @@ def register(app: typer.Typer) -> None:
         _play(rate=rate, seed=seed, guests=guests, serve=False)
 
 
-def _play(*, rate: float, seed: int, serve: bool, people: int = 2000, guests: int = 50) -> None:
+def _play(
+    *, rate: float | None, seed: int, serve: bool, people: int = 2000, guests: int = 50
+) -> None:
     from eros_cli.demo.run import DemoOptions, run_demo
 
     options = DemoOptions(people=people, rate=rate, guests=guests, seed=seed, serve=serve)

@@ -51,6 +51,7 @@ class Options:
     silence_seconds: float = 2.0
     heartbeat_seconds: float = 60.0
     ageing_seconds: float = 60.0
+    stint_seconds: float = 5.0
 
     def __post_init__(self) -> None:
         if self.users < 1 or self.hours <= 0 or self.schedulers < 1 or self.workers < 0:
@@ -84,4 +85,5 @@ class Options:
             default_zone=self.default_zone,
             heartbeat_seconds=self.heartbeat_seconds,
             ageing_seconds=self.ageing_seconds,
+            stint_seconds=self.stint_seconds,
         )

@@ -193,13 +193,16 @@ class Scheduler(Process):
         session = self.sessions.get(lease.session)
         if session is not None:
             self._tally.dispatched(lease)
+            self._fairness.dispatched(session.worker.name, lease.kind)
             self.judge.dispatched(session.worker.name, lease.kind, len(lease.leases), lease.cpu_cap)
             session.to_worker(lease)
 
     # ---- the database
 
     def _claim(self, asked: do.Claim) -> None:
-        self._fairness.asked(self._life_name, [attempt.kind for attempt in asked.attempts])
+        self._fairness.asked(
+            self._life_name, asked.worker, [attempt.kind for attempt in asked.attempts]
+        )
 
         def work() -> tuple[list[JobKind], LeasedRows]:
             tried: list[JobKind] = []

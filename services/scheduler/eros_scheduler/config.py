@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from eros_common.config import (
     Address,
@@ -27,6 +27,7 @@ class SchedulerSettings(
     """Nothing heard of activity for so long: everything is halted."""
     heartbeat_interval_seconds: PositiveFloat = 60.0
     ageing_seconds: PositiveFloat = 60.0
+    stint_seconds: NonNegativeFloat = 5.0
     """A kind of job that was not tried for so long is tried before deeper ones."""
     alive_seconds: PositiveFloat = 0.5
     """A worker hears something at least this often."""
@@ -74,4 +75,5 @@ class SchedulerSettings(
             night_rate=self.night_rate,
             heartbeat_seconds=self.heartbeat_interval_seconds,
             ageing_seconds=self.ageing_seconds,
+            stint_seconds=self.stint_seconds,
         )

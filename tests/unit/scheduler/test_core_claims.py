@@ -92,6 +92,37 @@ def test_what_was_not_tried_for_long_is_tried_first() -> None:
     assert [a.kind for a in claim.attempts] == [ANALYZE, MATCH, PREPARE, SCORE]
 
 
+def next_claim(rig: Rig, claim: do.Claim, batch: int) -> do.Claim:
+    """The claim that follows a batch of so many analyses."""
+    kinds = [attempt.kind for attempt in claim.attempts]
+    tried = tuple(kinds[: kinds.index(ANALYZE) + 1])
+    rows = [row(number, ANALYZE) for number in range(batch)]
+    one(do.SendLease, rig.post(an.Claimed(claim.claim, tried, rows, rig.wall + 30)))
+    rig.end()
+    return one(do.Claim, rig.ready())
+
+
+def test_full_batches_keep_a_worker_at_their_kind_for_a_stint() -> None:
+    rig = Rig(stint_seconds=5)
+    claim = rig.free()
+    for _ in range(4):
+        claim = next_claim(rig, claim, 20)
+        assert [a.kind for a in claim.attempts] == [ANALYZE, MATCH, PREPARE, SCORE]
+        rig.pass_time(1)
+    assert claim.attempts[0].kind is ANALYZE
+    # A claim that was made just before the end begins no other stint.
+    rig.pass_time(1)
+    claim = next_claim(rig, claim, 20)
+    assert [a.kind for a in claim.attempts] == [MATCH, PREPARE, SCORE, ANALYZE]
+
+
+def test_a_batch_that_was_not_full_ends_a_stint() -> None:
+    rig = Rig(stint_seconds=5)
+    claim = next_claim(rig, rig.free(), 20)
+    claim = next_claim(rig, claim, 19)
+    assert [a.kind for a in claim.attempts] == [MATCH, PREPARE, SCORE, ANALYZE]
+
+
 def test_a_lease_says_when_it_is_due_again_and_which_list_it_makes() -> None:
     lease = Rig().lease(row(1, MATCH, token=7, checkpoint=b"half"))
     (leased,) = lease.leases

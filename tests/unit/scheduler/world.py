@@ -240,6 +240,8 @@ class World:
         return bool(done)
 
     def wakes(self, user: UserId) -> None:
+        # A touch is always later than the one before: only such ones are taken for news.
+        self.rig.pass_time(0.001)
         self.awake[user] = self.rig.night
         self._move(user, TransitionKind.WOKE, self.rig.night)
 

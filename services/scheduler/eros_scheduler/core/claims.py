@@ -31,15 +31,20 @@ def claim_for(state: State, worker: Worker, now: Now) -> None:
 
 def order(state: State, worker: Worker, now: Now) -> list[JobKind]:
     """The deepest phase first and nobody's work last, but before them whatever was not tried for a
-    while, longest first."""
+    while, longest first; and before all of these, what the worker is at, for the length of a stint.
+
+    Without stints people who are due for every kind would go through all of them in batches of the
+    smallest, because whoever is done with one kind is at once ripe for a deeper one.
+    """
     rules = state.settings.rules
     kinds = [kind for kind in rules if kind in worker.kinds and may_start(state, kind)]
 
-    def rank(kind: JobKind) -> tuple[float, bool, int]:
+    def rank(kind: JobKind) -> tuple[bool, float, bool, int]:
         rule = rules[kind]
         tried = state.tried.setdefault(kind, now.mono)
         aged = tried + max(state.settings.ageing_seconds, rule.rest_seconds) <= now.mono
-        return (tried if aged else math.inf, rule.rest_seconds > 0, -rule.phase)
+        stays = kind is worker.stint and now.mono < worker.stint_until
+        return (not stays, tried if aged else math.inf, rule.rest_seconds > 0, -rule.phase)
 
     return sorted(kinds, key=rank)
 
@@ -66,7 +71,18 @@ def claimed(state: State, event: Claimed, now: Now) -> None:
     kept = {row.user_id for row in good}
     release(state, [row.job for row in event.rows if row.user_id not in kept])
     if good:
+        _note_stint(state, worker, event, now)
         _dispatch(state, worker, good, event.lease_until, now)
+
+
+def _note_stint(state: State, worker: Worker, event: Claimed, now: Now) -> None:
+    kind = event.rows[0].kind
+    rule = state.settings.rules[kind]
+    goes_on = kind is worker.stint and event.tried == (kind,)
+    if not goes_on:
+        worker.stint_until = now.mono + state.settings.stint_seconds
+    full = len(event.rows) == rule.batch and rule.rest_seconds == 0
+    worker.stint = kind if full else None
 
 
 def claim_failed(state: State, event: ClaimFailed) -> None:

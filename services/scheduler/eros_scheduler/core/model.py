@@ -110,6 +110,8 @@ class CoreSettings:
     """After a gap in watching, nothing is leased for so long: everybody who is awake has told."""
     ageing_seconds: float = 60.0
     """A kind that was not tried for so long is tried before deeper ones."""
+    stint_seconds: float = 5.0
+    """While its batches are full, a worker stays with a kind for so long before it looks deeper."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,10 @@ class Worker:
     batch_id: BatchId | None = None
     kind: JobKind | None = None
     batch_size: int = 0
+    stint: JobKind | None = None
+    """The kind of its last batch, if that was a full one."""
+    stint_until: float = 0.0
+    """Monotonic seconds."""
     leases: dict[UserId, Lease] = field(default_factory=dict)
     cpu: float = 0.0
     cpu_cap: float = 0.0
