@@ -7,7 +7,18 @@ from typing import NoReturn
 
 import typer
 
-from eros_cli.commands import admin, bench, check, import_people, jobs, run, setup, test, up
+from eros_cli.commands import (
+    admin,
+    bench,
+    check,
+    evaluate,
+    import_people,
+    jobs,
+    run,
+    setup,
+    test,
+    up,
+)
 from eros_cli.mesh.faults import MeshError
 
 app = typer.Typer(
@@ -24,7 +35,7 @@ def _root() -> None:
     """EROS, the backend of a dating app that works while its users sleep."""
 
 
-for command in (run, up, import_people, admin, jobs, bench, setup, test, check):
+for command in (run, up, import_people, admin, jobs, bench, evaluate, setup, test, check):
     command.register(app)
 
 

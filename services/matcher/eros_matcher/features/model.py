@@ -38,6 +38,7 @@ INTEREST_DIMS: Final = 42
 AGE_HARMONICS: Final = 3
 AGE_PERIOD_YEARS: Final = 80.0
 PLACE_WAVES: Final = 8
+LATENT_DIMS: Final = 8
 DIMS: Final = INTEREST_DIMS + 2 * AGE_HARMONICS + 2 * PLACE_WAVES
 VECTOR_FLOATS: Final = 2 * DIMS + 2
 """Taste, trait, selectivity, popularity."""
