@@ -49,11 +49,14 @@ WITH solo AS MATERIALIZED (
     RETURNING 1
 ), leased AS (
     UPDATE scheduler.jobs j SET
-        state = 'l', token = j.token + 1, owner = $5, claimed_at = $3,
+        state = 'l', token = j.token + 1, owner = $5, claimed_at = $3, leased_at = now(),
         lease_until = clock_timestamp() + $6 * interval '1 second'
     FROM picked p
     WHERE NOT p.blocked AND p.solo_at IS NULL AND j.user_id = p.user_id AND j.kind = $1
     RETURNING j.user_id, j.kind, j.token, j.zone, j.solo_at, j.checkpoint, j.lease_until
+), noted AS (
+    INSERT INTO scheduler.audit (event, kind, worker, users, tokens)
+    SELECT 1, $1, $5, array_agg(user_id), array_agg(token) FROM leased HAVING count(*) > 0
 )
 SELECT *, false AS awake, 0 AS aside FROM leased
 UNION ALL
@@ -159,11 +162,18 @@ WITH expired AS MATERIALIZED (
     WHERE state = 'l' AND lease_until <= now()
     LIMIT $1
     FOR UPDATE SKIP LOCKED
+), taken AS (
+    UPDATE scheduler.jobs j SET
+        state = 'q', token = j.token + 1, owner = NULL, lease_until = NULL, last_halt = 'expired'
+    FROM expired e WHERE j.user_id = e.user_id AND j.kind = e.kind
+    RETURNING e.user_id, e.kind, e.token, e.owner, j.leased_at
+), noted AS (
+    INSERT INTO scheduler.audit (event, kind, worker, users, tokens, ms)
+    SELECT 5, kind, owner, array_agg(user_id), array_agg(token),
+        array_agg(scheduler.ms_since(leased_at))
+    FROM taken GROUP BY kind, owner
 )
-UPDATE scheduler.jobs j SET
-    state = 'q', token = j.token + 1, owner = NULL, lease_until = NULL, last_halt = 'expired'
-FROM expired e WHERE j.user_id = e.user_id AND j.kind = e.kind
-RETURNING e.user_id, e.kind, e.token, e.owner
+SELECT user_id, kind, token, owner FROM taken
 """
 
 REQUEUE_WAITING: Final = "SELECT scheduler.requeue_waiting($1::uuid[])"
@@ -179,5 +189,47 @@ WITH back AS MATERIALIZED (
 UPDATE scheduler.jobs j SET state = 'q', back_at = NULL
 FROM back WHERE j.user_id = back.user_id AND j.kind = back.kind
 """
+
+RETRY: Final = """
+WITH stuck AS MATERIALIZED (
+    SELECT user_id, kind FROM scheduler.jobs
+    WHERE state IN ('b', 'x')
+        AND ($1::uuid IS NULL OR user_id = $1) AND ($2::smallint IS NULL OR kind = $2)
+    ORDER BY user_id, kind
+    LIMIT $3
+    FOR UPDATE SKIP LOCKED
+), retried AS (
+    UPDATE scheduler.jobs j SET state = 'q', attempts = 0, back_at = NULL
+    FROM stuck s WHERE j.user_id = s.user_id AND j.kind = s.kind
+    RETURNING j.user_id, j.kind, j.token
+), noted AS (
+    INSERT INTO scheduler.audit (event, kind, users, tokens)
+    SELECT 7, kind, array_agg(user_id), array_agg(token) FROM retried GROUP BY kind
+)
+SELECT count(*) FROM retried
+"""
+"""$1 user or NULL, $2 kind or NULL, $3 limit."""
+
+CANCEL: Final = """
+WITH held AS MATERIALIZED (
+    SELECT user_id, kind, token, owner, leased_at FROM scheduler.jobs
+    WHERE user_id = $1 AND ($2::smallint IS NULL OR kind = $2) AND state <> 'x'
+    ORDER BY user_id, kind
+    FOR UPDATE
+), cancelled AS (
+    UPDATE scheduler.jobs j SET
+        state = 'x', token = j.token + 1, owner = NULL, lease_until = NULL, back_at = NULL,
+        checkpoint = NULL, last_error = $3
+    FROM held h WHERE j.user_id = h.user_id AND j.kind = h.kind
+    RETURNING h.user_id, h.kind, h.token, h.owner, h.leased_at
+), noted AS (
+    INSERT INTO scheduler.audit (event, kind, worker, why, users, tokens, ms)
+    SELECT 8, kind, owner, $3, ARRAY[user_id], ARRAY[token],
+        ARRAY[CASE WHEN owner IS NOT NULL THEN scheduler.ms_since(leased_at) END]
+    FROM cancelled
+)
+SELECT user_id, kind, token, owner FROM cancelled
+"""
+"""$1 user, $2 kind or NULL, $3 why."""
 
 ZONES: Final = "SELECT zone FROM scheduler.zones"
