@@ -1,42 +1,92 @@
-"""`eros jobs`: what the scheduler has, is doing and has done."""
+"""`eros jobs`: what the scheduler has, is doing and has done; and an operator's hand on it."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 import uuid
-from collections.abc import Sequence
-from datetime import UTC
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 if TYPE_CHECKING:
-    from google.protobuf.timestamp_pb2 import Timestamp
+    from eros.scheduler.v1 import scheduler_pb2_grpc
 
-    from eros.scheduler.v1 import scheduler_pb2
-
-_WIDE = 200
-_STATES = ("queued", "leased", "dead")
+_WIDE: Final = 200
+_STATES: Final = ("queued", "leased", "dead")
+_KINDS: Final = ("analyze", "score", "match", "prepare", "learn")
 
 
 def register(app: typer.Typer) -> None:
-    @app.command()
-    def jobs(
+    group = typer.Typer(
+        invoke_without_command=True, help="Show, explain, retry and cancel the night's jobs."
+    )
+    app.add_typer(group, name="jobs")
+
+    @group.callback()
+    def overview(
+        context: typer.Context,
         user: str = typer.Option("", help="Only this person's rows (a user id)."),
         state: str = typer.Option("", help="Only rows in this state: queued, leased or dead."),
         limit: int = typer.Option(20, min=1, max=1000, help="How many rows at most."),
     ) -> None:
         """Show the night's work: workers, kinds of jobs, and job rows."""
-        if state and state not in _STATES:
-            raise typer.BadParameter(f"must be one of {', '.join(_STATES)}", param_hint="--state")
-        try:
-            user_id = uuid.UUID(user).bytes if user else b""
-        except ValueError:
-            raise typer.BadParameter("is no user id", param_hint="--user") from None
-        asyncio.run(_show(_console(), user_id, state, limit))
+        if context.invoked_subcommand is None:
+            asyncio.run(_overview(_user(user), _number(state, _STATES, "--state"), limit))
+
+    @group.command("list")
+    def list_rows(
+        user: str = typer.Option("", help="Only this person's rows (a user id)."),
+        state: str = typer.Option("", help="Only rows in this state: queued, leased or dead."),
+        limit: int = typer.Option(20, min=1, max=1000, help="How many rows at most."),
+    ) -> None:
+        """List job rows."""
+        asyncio.run(_rows(_user(user), _number(state, _STATES, "--state"), limit))
+
+    @group.command()
+    def explain(
+        user: str = typer.Argument(help="A person's user id."),
+        days: int = typer.Option(2, min=1, max=366, help="How far back to look."),
+        limit: int = typer.Option(50, min=1, max=1000, help="How many events at most."),
+    ) -> None:
+        """Say why each of a person's jobs runs or does not, and what happened to them."""
+        asyncio.run(_explain(_user(user), days, limit))
+
+    @group.command()
+    def retry(
+        user: str = typer.Argument("", help="A person's user id; without it, everybody's."),
+        kind: str = typer.Option("", help=f"Only this kind: {', '.join(_KINDS)}."),
+    ) -> None:
+        """Put dead jobs, and those that back off, into the queue as if they had never failed."""
+        asyncio.run(_retry(_user(user), _number(kind, _KINDS, "--kind")))
+
+    @group.command()
+    def cancel(
+        user: str = typer.Argument(help="A person's user id."),
+        kind: str = typer.Option("", help=f"Only this kind: {', '.join(_KINDS)}."),
+        reason: str = typer.Option("by an operator", help="Kept with the job."),
+    ) -> None:
+        """Stop a person's jobs and take no more of them, until retried or the profile changes."""
+        if not reason:
+            raise typer.BadParameter("must say something", param_hint="--reason")
+        asyncio.run(_cancel(_user(user), _number(kind, _KINDS, "--kind"), reason[:200]))
+
+
+def _number(name: str, names: tuple[str, ...], option: str) -> int:
+    """As the protocol counts them; 0: any."""
+    if name and name not in names:
+        raise typer.BadParameter(f"must be one of {', '.join(names)}", param_hint=option)
+    return 1 + names.index(name) if name else 0
+
+
+def _user(text: str) -> bytes:
+    try:
+        return uuid.UUID(text).bytes if text else b""
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no user id") from None
 
 
 def _console() -> Console:
@@ -44,76 +94,65 @@ def _console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=_WIDE)
 
 
-async def _show(console: Console, user_id: bytes, state: str, limit: int) -> None:
-    from eros.scheduler.v1 import scheduler_pb2, scheduler_pb2_grpc
+@asynccontextmanager
+async def _scheduler() -> AsyncIterator[scheduler_pb2_grpc.SchedulerServiceStub]:
+    from eros.scheduler.v1 import scheduler_pb2_grpc
     from eros_cli.mesh.options import Part
     from eros_cli.operator import operator_channel, running_environment
 
-    number = 1 + _STATES.index(state) if state else 0
     async with operator_channel(running_environment(), Part.SCHEDULER) as channel:
-        scheduler = scheduler_pb2_grpc.SchedulerServiceStub(channel)
+        yield scheduler_pb2_grpc.SchedulerServiceStub(channel)
+
+
+async def _overview(user: bytes, state: int, limit: int) -> None:
+    from eros.scheduler.v1 import scheduler_pb2
+    from eros_cli.commands import jobs_tables
+
+    async with _scheduler() as scheduler:
         overview = await scheduler.GetOverview(scheduler_pb2.GetOverviewRequest())
-        rows = await scheduler.ListJobs(
-            scheduler_pb2.ListJobsRequest(
-                user_id=user_id, state=scheduler_pb2.JobState.ValueType(number), limit=limit
-            )
-        )
-    _print_overview(console, overview)
-    _print_rows(console, rows.jobs)
+    jobs_tables.overview(_console(), overview)
+    await _rows(user, state, limit)
 
 
-def _print_overview(console: Console, overview: scheduler_pb2.GetOverviewResponse) -> None:
-    phases = ", ".join(f"{phase}: {n}" for phase, n in enumerate(overview.people_by_phase))
-    console.print(f"Night clock {_instant(overview.night_now)}; asleep by phase: {phases}")
-    if overview.HasField("paused_until"):
-        console.print(f"[yellow]Paused[/yellow]: {overview.pause_reason}")
-    workers = Table("worker", "works on", "batch", "CPU", "cap", "batches done")
-    for worker in overview.workers:
-        workers.add_row(
-            worker.worker_id,
-            _kind(worker.kind),
-            str(worker.batch_size),
-            f"{worker.cpu:.0%}",
-            f"{worker.cpu_cap:.0%}",
-            str(worker.batches_done),
-        )
-    console.print(workers)
-    kinds = Table("kind", "ready", "running", "done", "failed", "dead", "mean s", "success")
-    for kind in overview.kinds:
-        counts = (kind.ready, kind.running, kind.done, kind.failed, kind.dead)
-        kinds.add_row(
-            _kind(kind.kind),
-            *map(str, counts),
-            f"{kind.mean_seconds:.2f}",
-            f"{kind.success_rate:.1%}",
-        )
-    console.print(kinds)
+async def _rows(user: bytes, state: int, limit: int) -> None:
+    from eros.scheduler.v1 import scheduler_pb2
+    from eros_cli.commands import jobs_tables
 
-
-def _print_rows(console: Console, rows: Sequence[scheduler_pb2.Job]) -> None:
-    table = Table(
-        "person", "kind", "state", "due", "asleep since", "zone", "attempts", "last error"
+    request = scheduler_pb2.ListJobsRequest(
+        user_id=user, state=scheduler_pb2.JobState.ValueType(state), limit=limit
     )
-    for row in rows:
-        table.add_row(
-            str(uuid.UUID(bytes=row.user_id)),
-            _kind(row.kind),
-            _STATES[row.state - 1] if row.state else "",
-            _instant(row.due_at) if row.HasField("due_at") else "",
-            _instant(row.asleep_since) if row.HasField("asleep_since") else "",
-            row.zone,
-            str(row.attempts),
-            row.last_error,
-        )
-    console.print(table)
+    async with _scheduler() as scheduler:
+        jobs_tables.rows(_console(), (await scheduler.ListJobs(request)).jobs)
 
 
-def _kind(kind: int) -> str:
-    from eros.scheduler.v1 import work_pb2
+async def _explain(user: bytes, days: int, limit: int) -> None:
+    from eros.scheduler.v1 import scheduler_pb2
+    from eros_cli.commands import jobs_tables
 
-    name = work_pb2.JobKind.Name(work_pb2.JobKind.ValueType(kind))
-    return "" if kind == 0 else name.removeprefix("JOB_KIND_").lower()
+    request = scheduler_pb2.ExplainJobsRequest(user_id=user, days=days, limit=limit)
+    async with _scheduler() as scheduler:
+        found = await scheduler.ExplainJobs(request)
+    if not found.jobs:
+        _console().print("This person has no jobs: not registered, or deleted.")
+        raise typer.Exit(1)
+    jobs_tables.explained(_console(), found)
 
 
-def _instant(stamp: Timestamp) -> str:
-    return f"{stamp.ToDatetime(tzinfo=UTC):%Y-%m-%d %H:%M:%S}Z"
+async def _retry(user: bytes, kind: int) -> None:
+    from eros.scheduler.v1 import scheduler_pb2, work_pb2
+
+    request = scheduler_pb2.RetryJobsRequest(user_id=user, kind=work_pb2.JobKind.ValueType(kind))
+    async with _scheduler() as scheduler:
+        retried = (await scheduler.RetryJobs(request)).retried
+    _console().print(f"{retried} jobs are back in the queue.")
+
+
+async def _cancel(user: bytes, kind: int, reason: str) -> None:
+    from eros.scheduler.v1 import scheduler_pb2, work_pb2
+
+    request = scheduler_pb2.CancelJobsRequest(
+        user_id=user, kind=work_pb2.JobKind.ValueType(kind), reason=reason
+    )
+    async with _scheduler() as scheduler:
+        cancelled = (await scheduler.CancelJobs(request)).cancelled
+    _console().print(f"{cancelled} jobs are cancelled; eros jobs retry brings them back.")

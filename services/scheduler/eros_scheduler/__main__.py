@@ -15,11 +15,13 @@ from eros_scheduler.config import SchedulerSettings
 from eros_scheduler.core.core import SchedulerCore
 from eros_scheduler.core.model import HaltRecord
 from eros_scheduler.engine import Engine
+from eros_scheduler.keeping import keep_audit
 from eros_scheduler.metrics import NightMetrics
 from eros_scheduler.overview import Counting
 from eros_scheduler.retrying import until_available
 from eros_scheduler.servicer import SchedulerServicer
 from eros_scheduler.store_postgres import PostgresJobs
+from eros_scheduler.store_postgres_audit import PostgresAudit
 from eros_scheduler.store_postgres_halts import PostgresHalts
 from eros_scheduler.watch import Watch
 from eros_scheduler.work_stream import WorkStreams
@@ -40,6 +42,7 @@ async def compose(app: App[SchedulerSettings]) -> None:
     )
     jobs = PostgresJobs(pool, settings.idle_thresholds)
     halt_log = PostgresHalts(pool)
+    audit = PostgresAudit(pool)
 
     async def append(records: Sequence[HaltRecord]) -> None:
         await until_available(app.clock, lambda: halt_log.append(records))
@@ -65,6 +68,7 @@ async def compose(app: App[SchedulerSettings]) -> None:
         WorkStreams(engine, alive_seconds=settings.alive_seconds),
         jobs,
         halt_log,
+        audit,
         counting,
     )
     app.serve(scheduler_pb2_grpc.add_SchedulerServiceServicer_to_server, servicer)
@@ -72,6 +76,11 @@ async def compose(app: App[SchedulerSettings]) -> None:
     app.background("scheduler.engine", engine.run)
     app.background("scheduler.watch", watch.run)
     app.background("scheduler.metrics", NightMetrics(counting, core.state, app.clock).run)
+
+    async def keep() -> None:
+        await keep_audit(audit, app.clock, days=settings.audit_days)
+
+    app.background("scheduler.keeping", keep)
 
     async def drain() -> None:
         await engine.drain(settings.stop_grace_seconds / 2)

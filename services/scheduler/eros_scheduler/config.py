@@ -29,6 +29,8 @@ class SchedulerSettings(
     ageing_seconds: PositiveFloat = 60.0
     stint_seconds: NonNegativeFloat = 5.0
     """A kind of job that was not tried for so long is tried before deeper ones."""
+    audit_days: int = Field(30, ge=1, le=3660)
+    """Whole days after which what happened is forgotten."""
     alive_seconds: PositiveFloat = 0.5
     """A worker hears something at least this often."""
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Protocol
 
 from eros_common.ids import JobToken, UserId, WorkerId
@@ -63,6 +63,40 @@ class JobView:
     zone: Zone
     token: JobToken
     has_checkpoint: bool
+    rested_at: datetime | None
+    """Night time: from then on the person has been idle long enough."""
+    solo_at: datetime | None
+    """Night time: from then on the window does not count; None: it always does."""
+    back_at: datetime | None
+    """Wall time: until then it is set aside."""
+    last_halt: str | None
+
+
+class AuditEvent(IntEnum):
+    """What happened to a job; the numbers are those of the table."""
+
+    LEASED = 1
+    GIVEN_BACK = 2
+    DONE = 3
+    FAILED = 4
+    EXPIRED = 5
+    OUTDATED = 6
+    RETRIED = 7
+    CANCELLED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One event of one person's job. `ms` since it was leased, `size` of the checkpoint kept."""
+
+    at: datetime
+    event: AuditEvent
+    kind: JobKind
+    token: JobToken
+    worker: str
+    why: str
+    ms: int | None
+    size: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +174,18 @@ class JobStore(Protocol):
         fences; and what has waited or backed off long enough. At most `limit` of either."""
         ...
 
+    async def retry(self, *, user_id: UserId | None, kind: JobKind | None, limit: int) -> int:
+        """Back to the queue, as if they had never failed: the dead and those that back off, of one
+        person or any, of one kind or any. How many; at most `limit`."""
+        ...
+
+    async def cancel(
+        self, user_id: UserId, *, kind: JobKind | None, why: str
+    ) -> tuple[int, Sequence[OwnedJob]]:
+        """No more of these jobs of a person until they are retried or marked due: they are dead,
+        for this reason, under a new fence. How many, and what was leased with the old fences."""
+        ...
+
     async def zones(self) -> Sequence[Zone]:
         """Every zone that a job row ever had."""
         ...
@@ -157,6 +203,19 @@ class JobStore(Protocol):
     ) -> Sequence[JobView]:
         """Rows to look at, of one person or of any; in one of these states, or in any when there
         are none."""
+        ...
+
+
+class Audit(Protocol):
+    """What happened to which job. It is written by whatever makes it happen."""
+
+    async def of(self, user_id: UserId, *, days: int, limit: int) -> Sequence[AuditEntry]:
+        """One person's, newest first, of the last days. Reads all of those days: a second or so
+        for a full night of a million people."""
+        ...
+
+    async def keep(self, *, days: int) -> int:
+        """Prepare the days to come and forget what is older; how many partitions were dropped."""
         ...
 
 

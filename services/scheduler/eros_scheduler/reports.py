@@ -5,9 +5,10 @@ from __future__ import annotations
 from eros.scheduler.v1 import scheduler_pb2 as pb
 from eros.scheduler.v1 import work_pb2
 from eros_common.phases import Phase
-from eros_scheduler.core.model import HaltRecord, JobKind, Now
+from eros_scheduler.core.model import RULES, HaltRecord, JobKind, Now
 from eros_scheduler.core.state import KindTally, State, Worker
-from eros_scheduler.ports import Counts, JobState, JobView, KindCount
+from eros_scheduler.explaining import Explanation
+from eros_scheduler.ports import AuditEntry, Counts, JobState, JobView, KindCount
 from eros_scheduler.wire import instant, kind_of, wall_time
 
 _QUEUED = frozenset({JobState.QUEUED, JobState.WAITING, JobState.BACKING_OFF})
@@ -94,6 +95,29 @@ def job(row: JobView) -> pb.Job:
         zone=row.zone,
         token=row.token,
         has_checkpoint=row.has_checkpoint,
+    )
+
+
+def explanation(row: JobView, found: Explanation) -> pb.JobExplanation:
+    return pb.JobExplanation(
+        job=job(row),
+        standing=pb.JobStanding.ValueType(found.standing),
+        until=instant(found.until),
+        why=found.why,
+    )
+
+
+def audit_entry(entry: AuditEntry) -> pb.AuditEntry:
+    return pb.AuditEntry(
+        at=instant(entry.at),
+        event=pb.JobEvent.ValueType(entry.event),
+        kind=kind_of(entry.kind),
+        phase=RULES[entry.kind].phase,
+        token=entry.token,
+        worker_id=entry.worker,
+        why=entry.why,
+        ms=entry.ms,
+        checkpoint_bytes=entry.size,
     )
 
 

@@ -79,7 +79,8 @@ FROM scheduler.jobs TABLESAMPLE SYSTEM ($1) WHERE kind = 3
 
 JOBS: Final = """
 SELECT user_id, kind, state, nullif(due_at, 'infinity') AS due_at, asleep_since, lease_until,
-    owner, attempts, last_error, zone, token, checkpoint IS NOT NULL AS has_checkpoint
+    owner, attempts, last_error, zone, token, checkpoint IS NOT NULL AS has_checkpoint,
+    rested_at, nullif(solo_at, 'infinity') AS solo_at, back_at, last_halt
 FROM scheduler.jobs
 WHERE {where}
 ORDER BY user_id, kind

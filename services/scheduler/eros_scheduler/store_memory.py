@@ -172,6 +172,35 @@ class MemoryJobs:
         await self.release([owned.job for owned in taken])
         return taken
 
+    async def retry(self, *, user_id: UserId | None, kind: JobKind | None, limit: int) -> int:
+        stuck = [
+            row
+            for row in self._table.rows()
+            if row.state in {JobState.BACKING_OFF, JobState.DEAD}
+            and (user_id is None or row.user_id == user_id)
+            and (kind is None or row.kind is kind)
+        ][:limit]
+        for row in stuck:
+            row.state, row.attempts, row.back_at = JobState.QUEUED, 0, None
+            self._table.place(row)
+        return len(stuck)
+
+    async def cancel(
+        self, user_id: UserId, *, kind: JobKind | None, why: str
+    ) -> tuple[int, Sequence[OwnedJob]]:
+        rows = [
+            row
+            for row in self._table.people.get(user_id, {}).values()
+            if row.state is not JobState.DEAD and (kind is None or row.kind is kind)
+        ]
+        leased = [row.owned() for row in rows if row.state is JobState.LEASED]
+        for row in rows:
+            row.state, row.token, row.last_error = JobState.DEAD, JobToken(row.token + 1), why
+            row.owner = row.lease_until = row.back_at = row.checkpoint = None
+            self._table.place(row)
+        self.fences.requeue_waiting([user_id])
+        return len(rows), leased
+
     async def zones(self) -> Sequence[Zone]:
         return list(self._table.zones)
 

@@ -82,6 +82,10 @@ class Row:
             zone=self.zone,
             token=self.token,
             has_checkpoint=self.checkpoint is not None,
+            rested_at=self.rested_at,
+            solo_at=None if self.solo_at == NEVER else self.solo_at,
+            back_at=self.back_at,
+            last_halt=self.last_halt,
         )
 
 

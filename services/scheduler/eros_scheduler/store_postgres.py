@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -128,6 +128,18 @@ class PostgresJobs:
                 await self._pool.execute(sql_jobs.REQUEUE_WAITING, users)
         return owned(taken)
 
+    async def retry(self, *, user_id: UserId | None, kind: JobKind | None, limit: int) -> int:
+        with unavailable():
+            return int(await self._pool.fetchval(sql_jobs.RETRY, user_id, kind, limit))
+
+    async def cancel(
+        self, user_id: UserId, *, kind: JobKind | None, why: str
+    ) -> tuple[int, Sequence[OwnedJob]]:
+        with unavailable():
+            rows = await self._pool.fetch(sql_jobs.CANCEL, user_id, kind, why)
+            await self._pool.execute(sql_jobs.REQUEUE_WAITING, [user_id])
+        return len(rows), owned([row for row in rows if row["owner"] is not None])
+
     async def zones(self) -> Sequence[Zone]:
         with unavailable():
             return [Zone(row["zone"]) for row in await self._pool.fetch(sql_jobs.ZONES)]
@@ -174,7 +186,14 @@ class PostgresJobs:
         with unavailable():
             rows = await self._pool.fetch(query, *arguments)
         return [
-            JobView(**dict(row) | {"kind": JobKind(row["kind"]), "state": JobState(row["state"])})
+            JobView(
+                **dict(row)
+                | {
+                    "kind": JobKind(row["kind"]),
+                    "state": JobState(row["state"]),
+                    "solo_at": row["solo_at"] and row["solo_at"].replace(tzinfo=UTC),
+                }
+            )
             for row in rows
         ]
 

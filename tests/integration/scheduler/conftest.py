@@ -127,7 +127,9 @@ async def world(postgres_url: str, tmp_path: Path) -> AsyncIterator[World]:
     activity = ScriptedActivity()  # type: ignore[abstract]
     admin = await asyncpg.connect(postgres_url)
     try:
-        await admin.execute("TRUNCATE scheduler.jobs, scheduler.zones, scheduler.halts")
+        await admin.execute(
+            "TRUNCATE scheduler.jobs, scheduler.zones, scheduler.halts, scheduler.audit"
+        )
         async with (
             start_server(
                 (add_ActivityServiceServicer_to_server, activity), tokens=tokens, name="activity"

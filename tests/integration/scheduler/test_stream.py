@@ -416,3 +416,53 @@ async def test_the_overview_and_the_jobs_say_how_things_stand(world: World) -> N
     assert [job.kind for job in mine.jobs] == [1, 2, 3, 4]
     assert {job.zone for job in mine.jobs} == {"Europe/Berlin"}
     assert mine.jobs[0].HasField("asleep_since")
+
+
+async def test_an_operator_explains_cancels_and_retries(world: World) -> None:
+    people = await world.people(3)
+    stub = await world.scheduler()
+    operator = world.metadata("operator")
+    worker = await world.worker(stub)
+    one = jobs_of(await worker.heard("lease"))[0].user_id
+    assert one in people
+    asked = scheduler_pb2.ExplainJobsRequest(user_id=one.bytes)
+
+    found = await stub.ExplainJobs(asked, metadata=operator)
+    assert {each.job.kind: each.standing for each in found.jobs} == {
+        1: scheduler_pb2.JOB_STANDING_RUNNING,
+        2: scheduler_pb2.JOB_STANDING_BEHIND_ANOTHER,
+        3: scheduler_pb2.JOB_STANDING_BEHIND_ANOTHER,
+        4: scheduler_pb2.JOB_STANDING_NOT_DUE,
+    }
+    (entry,) = found.history
+    assert (entry.event, entry.worker_id, entry.phase) == (1, "w1", 1)
+
+    cancelled = await stub.CancelJobs(
+        scheduler_pb2.CancelJobsRequest(
+            user_id=one.bytes, kind=work_pb2.JOB_KIND_ANALYZE, reason="looks wrong"
+        ),
+        metadata=operator,
+    )
+    assert cancelled.cancelled == 1
+    halt = await worker.heard("halt")
+    assert [user.user_id for user in halt.users] == [one.bytes]
+    assert halt.reason == work_pb2.HALT_REASON_FENCED
+    found = await stub.ExplainJobs(asked, metadata=operator)
+    analyze = next(each for each in found.jobs if each.job.kind == 1)
+    assert analyze.standing == scheduler_pb2.JOB_STANDING_DEAD
+    assert "cancelled: looks wrong" in analyze.why
+    assert found.history[0].event == scheduler_pb2.JOB_EVENT_CANCELLED
+
+    retry = scheduler_pb2.RetryJobsRequest(user_id=one.bytes)
+    assert (await stub.RetryJobs(retry, metadata=operator)).retried == 1
+    found = await stub.ExplainJobs(asked, metadata=operator)
+    assert found.history[0].event == scheduler_pb2.JOB_EVENT_RETRIED
+
+
+@pytest.mark.parametrize("caller", ["worker", "gateway"])
+async def test_only_an_operator_may_cancel(world: World, caller: str) -> None:
+    stub = await world.scheduler()
+    request = scheduler_pb2.CancelJobsRequest(user_id=bytes(16), reason="x")
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await stub.CancelJobs(request, metadata=world.metadata(caller))
+    assert raised.value.code() is grpc.StatusCode.PERMISSION_DENIED

@@ -101,6 +101,15 @@ class DrivenScheduler(SchedulerServiceServicer):
     async def ListHalts(self, request: Any, context: Any) -> Any:
         raise NotImplementedError
 
+    async def ExplainJobs(self, request: Any, context: Any) -> Any:
+        raise NotImplementedError
+
+    async def RetryJobs(self, request: Any, context: Any) -> Any:
+        raise NotImplementedError
+
+    async def CancelJobs(self, request: Any, context: Any) -> Any:
+        raise NotImplementedError
+
 
 async def _read(requests: AsyncIterator[pb.WorkRequest], session: Session) -> None:
     async for message in requests:

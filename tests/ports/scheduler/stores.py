@@ -251,7 +251,9 @@ async def postgres_stores(url: str) -> AsyncIterator[PostgresStores]:
     """On an emptied database."""
     admin = await asyncpg.connect(url)
     try:
-        await admin.execute("TRUNCATE scheduler.jobs, scheduler.zones, scheduler.halts")
+        await admin.execute(
+            "TRUNCATE scheduler.jobs, scheduler.zones, scheduler.halts, scheduler.audit"
+        )
         async with postgres.open_pool(url, role="eros_scheduler", app="scheduler-test") as pool:
             yield PostgresStores(pool, admin)
     finally:

@@ -63,6 +63,12 @@ class Windows:
         """The window phase in a zone."""
         return self._standing(zone, night).cap
 
+    def opens(self, zone: Zone, night: datetime, phase: Phase) -> datetime:
+        """When (UTC) a closed window opens next for a phase."""
+        while self._window_of(zone, night).cap(night) < phase:
+            night = self._window.next_boundary(night, self._name(zone))
+        return night
+
     def next_due(self, zone: Zone, night: datetime) -> datetime:
         """The start (UTC) of the next window: when what is done now is due again."""
         return self._standing(zone, night).next_start
@@ -80,6 +86,12 @@ class Windows:
             self._open[phase] = tuple(found)
         return self._open[phase]
 
+    def _name(self, zone: Zone) -> Zone:
+        return zone if zone and is_zone(zone) else self._default
+
+    def _window_of(self, zone: Zone, night: datetime) -> Night:
+        return self._window.latest_night(night, self._name(zone))
+
     def _standing(self, zone: Zone, night: datetime) -> _Standing:
         standing = self._zones.get(zone)
         if standing is None or standing.until <= night:
@@ -87,7 +99,7 @@ class Windows:
         return standing
 
     def _look(self, zone: Zone, night: datetime) -> _Standing:
-        name = zone if zone and is_zone(zone) else self._default
+        name = self._name(zone)
         latest = self._window.latest_night(night, name)
         standing = _Standing(
             cap=latest.cap(night),

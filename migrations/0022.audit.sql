@@ -247,7 +247,7 @@ BEGIN
             last_error = NULL,
             due_at = CASE WHEN p_kind = 4 THEN 'infinity' ELSE held.due_at END,
             solo_at = CASE
-                WHEN p_kind = 5 THEN j.solo_at ELSE j.claimed_at + interval '24 hours'
+                WHEN p_kind IN (3, 4) THEN j.claimed_at + interval '24 hours' ELSE j.solo_at
                 END
         FROM held WHERE j.user_id = held.user_id AND j.kind = p_kind
         RETURNING j.user_id, j.token, scheduler.ms_since(j.leased_at) AS ms, held.owner
