@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _FIELDS: Final = (
     *("in_market", "zone", "birth_year", "gender", "seeks", "age_min", "age_max"),
-    *("lat", "lon", "max_km", "interests", "tokens"),
+    *("lat", "lon", "max_km", "interests", "tokens", "photos", "words"),
 )
 # Written anew only when something changed: an unchanged row makes no market file stale.
 _SAVE: Final = f"""
@@ -35,7 +35,8 @@ WHERE ({", ".join(f"f.{field}" for field in _FIELDS)})
 """  # noqa: S608 - constants
 _SAVE_VECTOR: Final = """
 WITH saved AS (
-    INSERT INTO matcher.vectors AS v (model_version, user_id, vector) VALUES ($1, $2, $3)
+    INSERT INTO matcher.vectors AS v (model_version, user_id, vector, price)
+    VALUES ($1, $2, $3, $5)
     ON CONFLICT (model_version, user_id) DO UPDATE SET vector = excluded.vector
     WHERE v.vector <> excluded.vector
     RETURNING user_id
@@ -44,7 +45,7 @@ UPDATE matcher.features f SET written = pg_current_xact_id(), updated_at = $4
 FROM saved WHERE f.user_id = saved.user_id
 """
 RECORDS: Final = """
-SELECT f.*, v.vector FROM matcher.features f
+SELECT f.*, v.vector, v.price FROM matcher.features f
 JOIN matcher.vectors v ON v.user_id = f.user_id AND v.model_version = $1
 """
 _NEAR: Final = f"""
@@ -81,13 +82,24 @@ class PostgresFeatures:
         """The people that were analyzed, in the market or not."""
         rows = await self._pool.fetch(
             """
-            SELECT f.*, v.vector FROM matcher.features f
+            SELECT f.*, v.vector, v.price FROM matcher.features f
             LEFT JOIN matcher.vectors v ON v.user_id = f.user_id AND v.model_version = $1
             WHERE f.user_id = ANY ($2) AND (v.vector IS NOT NULL OR NOT f.in_market)
             """,
             *(model_version, users),
         )
         return {row["user_id"]: record_of(row) for row in rows}
+
+    async def leanings(self, users: Sequence[UserId], model_version: int) -> dict[UserId, bytes]:
+        """What was learned of each beyond the profile, of those of whom something was."""
+        rows = await self._pool.fetch(
+            """
+            SELECT user_id, leaning FROM matcher.vectors
+            WHERE model_version = $1 AND user_id = ANY ($2) AND leaning IS NOT NULL
+            """,
+            *(model_version, users),
+        )
+        return {row["user_id"]: row["leaning"] for row in rows}
 
     async def near(
         self, filters: Filters, model_version: int, year: int, most: int
@@ -125,7 +137,9 @@ async def save_records(
     """Keep what analysis found, and note which rows it changed."""
     ordered = sorted(records, key=lambda record: record.user_id)
     await connection.executemany(_SAVE, [_fields_of(record, at) for record in ordered])
-    vectors = [(model_version, r.user_id, r.vector, at) for r in ordered if r.filters is not None]
+    vectors = [
+        (model_version, r.user_id, r.vector, at, r.price) for r in ordered if r.filters is not None
+    ]
     await connection.executemany(_SAVE_VECTOR, vectors)
 
 
@@ -157,7 +171,17 @@ def record_of(row: asyncpg.Record) -> Record:
             max_km=row["max_km"],
         )
     vector = b"" if filters is None else row["vector"]
-    return Record(row["user_id"], filters, row["zone"], tuple(row["interests"]), vector)
+    return Record(
+        row["user_id"],
+        filters,
+        row["zone"],
+        tuple(row["interests"]),
+        vector,
+        row["photos"],
+        row["words"],
+        # There is none for somebody without a vector.
+        row["price"] or 0.0,
+    )
 
 
 def _fields_of(record: Record, at: datetime) -> tuple[Any, ...]:
@@ -169,6 +193,7 @@ def _fields_of(record: Record, at: datetime) -> tuple[Any, ...]:
         *((f.age_min, f.age_max) if f else (AGE_MIN, AGE_MAX)),
         *((place.lat, place.lon) if place else (None, None)),
         *(f.max_km if f else None, list(record.interests), tokens(record.interests)),
+        *(record.photos, record.words),
     )
 
 

@@ -16,12 +16,9 @@ from eros_matcher.engine.best import Keys, positions_of, scores_of
 from eros_matcher.engine.scorer import chords
 from eros_matcher.engine.seekers import Seekers
 from eros_matcher.features import interests as interest
-from eros_matcher.features.model import AGE_HARMONICS, INTEREST_DIMS
+from eros_matcher.features.model import BLOCKS
 from eros_matcher.market.market import FIRST_YEAR, Market, arc_km
 
-_AGE_DIMS: Final = 2 * AGE_HARMONICS
-_BLOCKS: Final = (0, INTEREST_DIMS, INTEREST_DIMS + _AGE_DIMS)
-"""Where interests, age and place begin in a taste or trait."""
 _ENOUGH_PEOPLE: Final = 100
 
 
@@ -44,7 +41,7 @@ class Explainer:
         traits, tastes = market.trait[at], market.taste[at]
         products = seekers.taste[row] * traits
         # The column of ones times the bias is no part of a block.
-        terms = np.add.reduceat(products[:, :-1], _BLOCKS, axis=1).tolist()
+        terms = np.add.reduceat(products[:, :-1], BLOCKS, axis=1).tolist()
         likes = products.sum(axis=1) + seekers.selectivity[row]
         liked = (seekers.trait[row] * tastes).sum(axis=1) + seekers.popularity[row]
         even = np.minimum(likes, liked).tolist()

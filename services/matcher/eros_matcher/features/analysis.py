@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -21,32 +19,40 @@ from eros_matcher.domain.people import (
     Place,
 )
 from eros_matcher.features import interests as interest
-from eros_matcher.features.model import (
-    AGE_HARMONICS,
-    AGE_PERIOD_YEARS,
-    INTEREST_DIMS,
-    PLACE_WAVES,
-    Model,
-)
+from eros_matcher.features.model import LATENT_DIMS, LEANING_FLOATS, Model
 from eros_matcher.features.record import Record
+from eros_matcher.features.said import ENOUGH_CHARACTERS, TIES_OF_COLUMNS, Said, said_of
 
 Floats = npt.NDArray[np.float32]
 
-_ENOUGH_YEARS: Final = 20
-_ENOUGH_PHOTOS: Final = 4
-_ENOUGH_CHARACTERS: Final = 300
+_MOST_PHOTOS: Final = 100
 
 
-def analyze(profile: profile_pb2.MatchingProfile, model: Model, year: int) -> Record:
-    """Filters and vector of a profile, as of a year."""
+def analyze(
+    profile: profile_pb2.MatchingProfile, model: Model, year: int, leaning: bytes = b""
+) -> Record:
+    """Filters and vector of a profile, as of a year.
+
+    `leaning` is what was learned of the person beyond the profile, float32; what is no leaning
+    counts as none.
+    """
     filters = filters_of(profile)
     interests = interest.cleaned(profile.interests)
+    photos = min(len(profile.photos), _MOST_PHOTOS)
+    words = min(len(profile.bio), ENOUGH_CHARACTERS)
+    vector = b""
+    if filters is not None:
+        said = said_of(filters, interests, photos, words, model, year)
+        vector = vector_of(said, model, leaning_of(leaning)).tobytes()
     return Record(
         user_id_from_bytes(profile.user_id),
         filters,
         profile.location.time_zone,
         interests,
-        b"" if filters is None else vector_of(profile, filters, interests, model, year).tobytes(),
+        vector,
+        photos,
+        words,
+        model.usual_price,
     )
 
 
@@ -78,41 +84,39 @@ def filters_of(profile: profile_pb2.MatchingProfile) -> Filters | None:
     )
 
 
-def vector_of(
-    profile: profile_pb2.MatchingProfile,
-    filters: Filters,
-    interests: tuple[str, ...],
-    model: Model,
-    year: int,
-) -> Floats:
+def leaning_of(data: bytes) -> Floats:
+    """(LEANING_FLOATS) zeros for nobody's, or for bytes that are no leaning."""
+    values = np.frombuffer(data[: len(data) // 4 * 4], dtype="<f4")
+    if len(values) != LEANING_FLOATS or not np.isfinite(values).all():
+        return np.zeros(LEANING_FLOATS, dtype=np.float32)
+    return values
+
+
+def vector_of(said: Said, model: Model, leaning: Floats) -> Floats:
     """Taste, trait, selectivity, popularity (`eros_matcher.features.model` has the formulas)."""
-    shared = _interest_trait(interests)
-    waves = AGE_HARMONIC_RATES * filters.birth_year
-    sought = min(max(filters.birth_year, year - filters.age_max), year - filters.age_min)
-    wanted = AGE_HARMONIC_RATES * sought
-    weights = np.asarray(model.age_weights)
-    place = _place_trait(filters.place, model)
-    openness = min((filters.age_max - filters.age_min) / _ENOUGH_YEARS, 1.0)
-    popularity = model.photos * min(len(profile.photos) / _ENOUGH_PHOTOS, 1.0)
-    popularity += model.words * min(len(profile.bio) / _ENOUGH_CHARACTERS, 1.0)
+    weights = np.array([model.interest_weight, *model.age_weights, model.place_weight])
+    taste, trait = (leaning[2:] + _towers(said, model)).reshape(2, LATENT_DIMS)
     return np.concatenate(
         [
-            model.interest_weight * shared,
-            weights * np.cos(wanted),
-            weights * np.sin(wanted),
-            model.place_weight * place,
-            shared,
-            np.cos(waves),
-            np.sin(waves),
-            place,
-            [model.base + model.openness * openness, popularity],
+            weights[TIES_OF_COLUMNS] * said.taste,
+            taste,
+            said.trait,
+            trait,
+            [
+                model.base + said.bias @ np.asarray(model.selects) + leaning[0],
+                said.bias @ np.asarray(model.attracts) + leaning[1],
+            ],
         ],
         dtype=np.float32,
     )
 
 
-AGE_HARMONIC_RATES: Final = 2 * math.pi / AGE_PERIOD_YEARS * np.arange(1, AGE_HARMONICS + 1)
-"""Radians per year."""
+def _towers(said: Said, model: Model) -> npt.NDArray[np.float64]:
+    if not model.tower_taste:
+        return np.zeros(2 * LATENT_DIMS)
+    inputs = np.concatenate([said.bias, said.trait])
+    towers = (model.tower_taste, model.tower_trait)
+    return np.concatenate([inputs @ np.reshape(one, (len(inputs), LATENT_DIMS)) for one in towers])
 
 
 def _seeks(profile: profile_pb2.MatchingProfile) -> Gender:
@@ -120,26 +124,3 @@ def _seeks(profile: profile_pb2.MatchingProfile) -> Gender:
     for name in profile.preferences.genders:
         mask |= GENDERS.get(name, Gender(0))
     return mask
-
-
-def _interest_trait(interests: tuple[str, ...]) -> npt.NDArray[np.float64]:
-    if not interests:
-        return np.zeros(INTEREST_DIMS)
-    signs = np.sum([_signs(text) for text in interests], axis=0)
-    scaled: npt.NDArray[np.float64] = signs / math.sqrt(INTEREST_DIMS * len(interests))
-    return scaled
-
-
-@lru_cache(maxsize=65_536)
-def _signs(text: str) -> npt.NDArray[np.int8]:
-    bits = np.unpackbits(np.frombuffer(interest.digest(text), dtype=np.uint8))
-    # The first bytes are the token's.
-    start = interest.TOKEN_BYTES * 8
-    return bits[start : start + INTEREST_DIMS].astype(np.int8) * 2 - 1
-
-
-def _place_trait(place: Place | None, model: Model) -> npt.NDArray[np.float64]:
-    if place is None:
-        return np.zeros(2 * PLACE_WAVES)
-    phases = np.asarray(model.waves) @ np.asarray(place.xyz())
-    return np.concatenate([np.cos(phases), np.sin(phases)]) / math.sqrt(PLACE_WAVES)

@@ -1,47 +1,64 @@
-"""The first model: two towers with biases, weights set by hand.
+"""The model: two towers with biases.
 
     logit p(u likes v) = selectivity(u) + popularity(v) + <taste(u), trait(v)>
 
-with three blocks of the 64 numbers, each the inner product of a known kernel:
+with four blocks of the 64 numbers:
 
-- interests (42): each interest is a fixed random sign vector s(i) made from its hash, a person's
-  trait is the sum over their n interests over sqrt(n * 42), taste is `interest_weight` times
+- interests (34): each interest is a fixed random sign vector s(i) made from its hash, a person's
+  trait is the sum over their n interests over sqrt(n * 34), taste is `interest_weight` times
   that. The product estimates interest_weight * shared / sqrt(n_u * n_v), with a standard
-  deviation of interest_weight / sqrt(42) (sign random projection: Achlioptas 2003).
+  deviation of interest_weight / sqrt(34) (sign random projection: Achlioptas 2003).
 - age (6): sum over j = 1..3 of w_j cos(2 pi j (b - c) / 80), where b is v's birth year and c is
   u's own, moved into the range that u seeks. Largest at b = c.
 - place (16): `place_weight` * exp(-d^2 / 2 l^2) for the chord d in km and the length l, as 8
   random Fourier features (Rahimi and Recht 2007); its error far away has a standard deviation of
   place_weight / 4. Zero where the place is unknown.
+- learned (8): what a profile says times a tower, plus the person's own part, the *leaning*: what
+  their behaviour says beyond the profile.
 
-popularity(v) grows with photos and words of the profile; selectivity(u) falls with a narrow age
-range. Gender is a filter, never a feature; nothing about origin, belief or money is read at all.
+selectivity and popularity are weighted sums of what a profile says (`eros_matcher.features.said`)
+plus the leaning's. Gender moves these two alone; nothing about origin, belief or money is read.
 
-The weights are a judgement, not a measurement: they put an even pair at about one in three, let
-five shared interests of ten move it to more than one in two, and let age and place matter half as
-much as interests. A learned model of the same shape replaces this one.
+Version 1 is set by hand, a judgement and not a measurement: it puts an even pair at about one in
+three, lets five shared interests of ten move it to more than one in two, and lets age and place
+matter half as much as interests. The job `learn` makes the ones after it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass
 from random import Random
 from typing import Final
 
-KIND: Final = "two-tower-by-hand-1"
+KIND: Final = "two-tower-2"
 FIRST_VERSION: Final = 1
 SEED: Final = 20260101
 
-INTEREST_DIMS: Final = 42
+INTEREST_DIMS: Final = 34
 AGE_HARMONICS: Final = 3
 AGE_PERIOD_YEARS: Final = 80.0
 PLACE_WAVES: Final = 8
 LATENT_DIMS: Final = 8
-DIMS: Final = INTEREST_DIMS + 2 * AGE_HARMONICS + 2 * PLACE_WAVES
+KNOWN_DIMS: Final = INTEREST_DIMS + 2 * AGE_HARMONICS + 2 * PLACE_WAVES
+"""What a profile alone says."""
+DIMS: Final = KNOWN_DIMS + LATENT_DIMS
+BLOCKS: Final = (0, INTEREST_DIMS, INTEREST_DIMS + 2 * AGE_HARMONICS, KNOWN_DIMS)
+"""Where interests, age, place and what was learned begin in a taste or trait."""
+TIES: Final = 2 + AGE_HARMONICS
+"""Weights of taste: interests, each age harmonic, place."""
+BIAS_INPUTS: Final = ("openness", "photos", "words", "female", "male", "age", "age squared")
+"""What moves selectivity and popularity, in the order of `selects` and `attracts`."""
+TOWER_INPUTS: Final = len(BIAS_INPUTS) + KNOWN_DIMS
+LEANING_FLOATS: Final = 2 + 2 * LATENT_DIMS
+"""Selectivity, popularity, learned taste, learned trait, each beyond what the profile says."""
 VECTOR_FLOATS: Final = 2 * DIMS + 2
 """Taste, trait, selectivity, popularity."""
+
+
+_ROWS: Final = (*("age_weights", "selects", "attracts", "tower_taste", "tower_trait", "spreads"),)
 
 
 class BrokenModelError(Exception):
@@ -58,13 +75,21 @@ class Model:
     place_length_km: float
     waves: tuple[tuple[float, float, float], ...]
     base: float
-    """Selectivity of somebody who seeks exactly one age."""
-    openness: float
-    """Added for an age range of 20 years and more, in proportion below."""
-    photos: float
-    """Popularity of four photos and more, in proportion below."""
-    words: float
-    """Popularity of 300 characters of text and more, in proportion below."""
+    """Selectivity of somebody of whom nothing is known."""
+    selects: tuple[float, ...]
+    """Weights of the bias inputs for selectivity,"""
+    attracts: tuple[float, ...]
+    """and for popularity."""
+    tower_taste: tuple[float, ...]
+    """(TOWER_INPUTS, LATENT_DIMS) row by row, from what a profile says to the learned taste;"""
+    tower_trait: tuple[float, ...]
+    """the same to the learned trait. Both are empty where nothing was learned."""
+    mutual: float
+    """How far interest is mutual beyond both logits (`eros_matcher.learning.calibrate`)."""
+    usual_price: float
+    """The congestion price of somebody of whom nothing is known."""
+    spreads: tuple[float, ...] = ()
+    """What the learner goes on from (`eros_matcher.learning.learned.Spread`)."""
 
 
 def by_hand(seed: int = SEED) -> Model:
@@ -82,9 +107,12 @@ def by_hand(seed: int = SEED) -> Model:
         place_length_km=length,
         waves=waves,
         base=-1.4,
-        openness=0.4,
-        photos=0.3,
-        words=0.3,
+        selects=(0.4, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+        attracts=(0.0, 0.3, 0.3, 0.0, 0.0, 0.0, 0.0),
+        tower_taste=(),
+        tower_trait=(),
+        mutual=0.0,
+        usual_price=0.0,
     )
 
 
@@ -106,11 +134,23 @@ def parse(body: bytes) -> Model:
     """The model of a body that is known to be whole; raises BrokenModelError."""
     try:
         fields = json.loads(body)
-        fields["age_weights"] = tuple(fields["age_weights"])
         fields["waves"] = tuple((x, y, z) for x, y, z in fields["waves"])
+        for name in _ROWS:
+            fields[name] = tuple(map(float, fields[name]))
         model = Model(**fields)
-    except (ValueError, TypeError, KeyError) as error:
+        numbers = [number for name in _ROWS for number in fields[name]]
+        numbers += [model.interest_weight, model.place_weight, model.base, model.mutual]
+        whole = math.isfinite(math.fsum(map(float, numbers)))
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise BrokenModelError(f"unreadable: {error}") from error
-    if len(model.age_weights) != AGE_HARMONICS or len(model.waves) != PLACE_WAVES:
+    if not whole:
+        raise BrokenModelError("with numbers that are none")
+    towers = {len(model.tower_taste), len(model.tower_trait)}
+    if (
+        len(model.age_weights) != AGE_HARMONICS
+        or len(model.waves) != PLACE_WAVES
+        or {len(model.selects), len(model.attracts)} != {len(BIAS_INPUTS)}
+        or towers not in ({0}, {TOWER_INPUTS * LATENT_DIMS})
+    ):
         raise BrokenModelError("of another shape")
     return model

@@ -10,7 +10,7 @@ from typing import Final
 from eros_common.ids import UserId, user_id_from_bytes
 from eros_matcher.domain.people import Filters, Gender, Place
 
-_FIXED: Final = struct.Struct("<16s?hBBBB3dI")
+_FIXED: Final = struct.Struct("<16s?hBBBB3dHHfI")
 _NONE: Final = float("nan")
 
 
@@ -27,6 +27,11 @@ class Record:
     zone: str
     interests: tuple[str, ...]
     vector: bytes
+    photos: int = 0
+    words: int = 0
+    """Characters of text, at most 300."""
+    price: float = 0.0
+    """Congestion price in nats, 0 or more."""
 
 
 def pack(record: Record) -> bytes:
@@ -45,6 +50,9 @@ def pack(record: Record) -> bytes:
         place.lat if place else _NONE,
         place.lon if place else _NONE,
         f.max_km if f and f.max_km is not None else _NONE,
+        record.photos,
+        record.words,
+        record.price,
         len(tail),
     )
     return fixed + tail + record.vector
@@ -53,7 +61,8 @@ def pack(record: Record) -> bytes:
 def unpack(data: bytes | memoryview) -> Record:
     """Raises ValueError for bytes that are no record."""
     try:
-        user, present, born, gender, seeks, low, high, lat, lon, km, size = _FIXED.unpack_from(data)
+        fixed = _FIXED.unpack_from(data)
+        user, present, born, gender, seeks, low, high, lat, lon, km, *more, size = fixed
         tail = _FIXED.size + size
         zone, interests = json.loads(bytes(data[_FIXED.size : tail]))
     except (struct.error, ValueError) as error:
@@ -73,4 +82,5 @@ def unpack(data: bytes | memoryview) -> Record:
         zone,
         tuple(interests),
         bytes(data[tail:]),
+        *more,
     )

@@ -23,7 +23,8 @@ _ROWS_A_UNIT: Final = 4
 class AnalyzeProgram:
     """See `eros_matcher.compute.program.Program`. A row is done in one go: it has no state.
 
-    The header has model (its body), model_version and year; a row has its profile.
+    The header has model (its body), model_version and year; a row has its profile and
+    what was learned of the person beyond it.
     """
 
     def __init__(self, batch: BatchInput) -> None:
@@ -39,10 +40,10 @@ class AnalyzeProgram:
     def chunk(self, rows: Sequence[int], units: int) -> Progress:
         now = rows[: units * _ROWS_A_UNIT]
         for row in now:
-            (data,) = self._payload.row(row)
+            data, leaning = self._payload.row(row)
             try:
                 profile = profile_pb2.MatchingProfile.FromString(bytes(data))
-                record = analyze(profile, self._model, self._year)
+                record = analyze(profile, self._model, self._year, bytes(leaning))
                 self._results[row] = pack_analyzed(self._model_version, record)
             except (DecodeError, ValueError) as error:
                 raise RowError(row, f"unreadable profile: {error}") from error

@@ -59,7 +59,12 @@ class MatcherSource:
         users = [lease.user_id for lease in batch.leases]
         profiles = await self.profiles.of(users)
         year = batch.night_now.year
-        parts = {user: (profiles[user].SerializeToString(),) for user in users if user in profiles}
+        leanings = await self.features.leanings(users, model.version)
+        parts = {
+            user: (profiles[user].SerializeToString(), leanings.get(user, b""))
+            for user in users
+            if user in profiles
+        }
         return _prepared(
             users,
             parts,
