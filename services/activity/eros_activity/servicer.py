@@ -89,14 +89,21 @@ class ActivityServicer(activity_pb2_grpc.ActivityServiceServicer):
         )
 
     async def GetStats(self, request: pb.GetStatsRequest, context: _Context) -> pb.GetStatsResponse:
+        return pb.GetStatsResponse(success=True, stats=await self._stats())
+
+    async def CountPeople(
+        self, request: pb.CountPeopleRequest, context: _Context
+    ) -> pb.CountPeopleResponse:
+        return pb.CountPeopleResponse(stats=await self._stats())
+
+    async def _stats(self) -> pb.ActivityStats:
         counts = await self._people.counts(self._clock.night().timestamp())
         pause = self._lookout.active_pause()
-        stats = stats_message(
+        return stats_message(
             counts,
             paused_until=None if pause is None else pause.until,
             uptime=self._clock.monotonic() - self._began,
         )
-        return pb.GetStatsResponse(success=True, stats=stats)
 
     async def Touch(self, request: pb.TouchRequest, context: _Context) -> pb.TouchResponse:
         wall, now = self._clock.wall().timestamp(), self._clock.night().timestamp()

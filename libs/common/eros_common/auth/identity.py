@@ -30,6 +30,11 @@ class ServiceIdentity:
         """The identity whose key is in a PEM file; ``ValueError`` if it holds none."""
         return cls(name, read_private_key(path), clock=clock)
 
+    @property
+    def key(self) -> Ed25519PrivateKey:
+        """For what a service signs for itself; nobody else believes it."""
+        return self._key
+
     def token(self, audience: str) -> str:
         """A token for one service, good for at least 20 seconds more."""
         now = self._clock.wall().timestamp()

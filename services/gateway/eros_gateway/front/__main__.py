@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from eros.gateway.v1 import gateway_pb2_grpc
+from eros.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
+from eros.activity.v1.activity_pb2_grpc import ActivityServiceStub
+from eros.gateway.v1 import console_pb2_grpc, gateway_pb2_grpc
 from eros.scheduler.v1 import scheduler_pb2_grpc
+from eros_common.auth.revocation import RevocationMirror, Revocations
 from eros_common.lifecycle import App, main
 from eros_common.redis import open_redis
+from eros_gateway.console.feed import Feed
+from eros_gateway.console.history import PeopleHistory
+from eros_gateway.console.servicer import ConsoleServicer
+from eros_gateway.console.session import Sessions
 from eros_gateway.front.config import FrontSettings
 from eros_gateway.front.health import Health
 from eros_gateway.front.ports import Probe
@@ -54,6 +61,28 @@ async def compose(app: App[FrontSettings]) -> None:
         app.clock,
         keep_seconds=settings.health_cache_seconds,
         timeout_seconds=timeout,
+    )
+    mirror = RevocationMirror(activity, clock=app.clock)
+    app.background("console.revocations", mirror.run)
+    scheduler = scheduler_pb2_grpc.SchedulerServiceStub(channels["scheduler"])
+    feed = Feed(
+        health,
+        scheduler,
+        ActivityServiceStub(channels["activity"]),
+        PeopleHistory(cache),
+        app.clock,
+    )
+    app.background("console.feed", feed.run)
+    app.serve(
+        console_pb2_grpc.add_ConsoleServiceServicer_to_server,
+        ConsoleServicer(
+            feed,
+            Sessions(app.identity.key, mirror, app.clock),
+            Revocations(activity, clock=app.clock),
+            AccountsServiceStub(channels["accounts"]),
+            scheduler,
+            app.stopping,
+        ),
     )
     app.serve(
         gateway_pb2_grpc.add_GatewayServiceServicer_to_server,

@@ -1,0 +1,1 @@
+"""The console: the night, watched in a browser."""

@@ -1,0 +1,157 @@
+"""The console, over HTTP and in a real browser."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from eros.accounts.v1 import accounts_pb2
+from eros_cli.mesh.mesh import Mesh
+from eros_cli.operator import open_operator
+from tests.support.people import PASSWORD, Person, refused, sign_up, succeeded
+
+CHROMIUM = shutil.which("chromium")
+
+
+@pytest.fixture(scope="module")
+async def admin(mesh: Mesh, gateway: httpx.AsyncClient) -> Person:
+    person = await sign_up(gateway)
+    async with open_operator(mesh.environment()) as operator:
+        await operator.accounts.GrantAdmin(accounts_pb2.GrantAdminRequest(email=person.email))
+    return person
+
+
+@pytest.fixture
+async def browser(mesh: Mesh) -> AsyncIterator[httpx.AsyncClient]:
+    """Keeps cookies, as a browser does."""
+    async with httpx.AsyncClient(base_url=f"{mesh.url}/console", trust_env=False) as client:
+        yield client
+
+
+async def enter(browser: httpx.AsyncClient, person: Person) -> httpx.Response:
+    body = {"email": person.email, "password": PASSWORD}
+    return await browser.post("/session", json=body)
+
+
+async def first_event(browser: httpx.AsyncClient) -> dict[str, Any]:
+    async with browser.stream("GET", "/events", timeout=20) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        async for line in answer.aiter_lines():
+            if line.startswith("data:"):
+                event: dict[str, Any] = json.loads(line.removeprefix("data:"))
+                return event
+    pytest.fail("the stream ended")
+
+
+async def test_the_page_loads_nothing_from_elsewhere(browser: httpx.AsyncClient) -> None:
+    page = await browser.get(str(browser.base_url).rstrip("/"))
+    assert page.status_code == 200
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    for name in ("console.css", "console.js", "charts.js", "icon.svg"):
+        assert f"/console/assets/{name}" in page.text
+        asset = await browser.get(f"/assets/{name}")
+        assert asset.status_code == 200
+        addresses = asset.text.replace("http://www.w3.org/2000/svg", "")
+        assert "http://" not in addresses
+        assert "https://" not in addresses
+    refused(await browser.get("/assets/secrets.txt"), 404, "NOT_FOUND")
+
+
+async def test_only_admins_get_in(
+    browser: httpx.AsyncClient, gateway: httpx.AsyncClient, admin: Person
+) -> None:
+    somebody = await sign_up(gateway)
+    refused(await browser.get("/events"), 401, "UNAUTHENTICATED")
+    retry = {"userId": somebody.user_id, "kind": "JOB_KIND_MATCH"}
+    refused(await browser.post("/retry", json=retry), 401, "UNAUTHENTICATED")
+    refused(await enter(browser, somebody), 403, "PERMISSION_DENIED")
+    wrong = await browser.post("/session", json={"email": admin.email, "password": "not the one"})
+    refused(wrong, 401, "UNAUTHENTICATED")
+    browser.cookies.set("eros-console", admin.token)
+    refused(await browser.get("/events"), 401, "UNAUTHENTICATED")
+
+
+async def test_a_session_from_sign_in_to_sign_out(
+    browser: httpx.AsyncClient, admin: Person
+) -> None:
+    entered = await enter(browser, admin)
+    cookie = entered.headers["set-cookie"]
+    for attribute in ("HttpOnly", "SameSite=Strict", "Path=/console"):
+        assert attribute in cookie
+    event = await first_event(browser)
+    assert event["components"]["scheduler"] == "ok"
+    assert len(event["people"]) == 4
+    assert {kind["kind"] for kind in event["night"]["kinds"]} >= {"JOB_KIND_MATCH"}
+    assert event["history"]
+
+    retry = {"userId": admin.user_id, "kind": "JOB_KIND_MATCH"}
+    assert succeeded(await browser.post("/retry", json=retry))["retried"] is False
+    bad = {"userId": "nobody", "kind": "JOB_KIND_MATCH"}
+    refused(await browser.post("/retry", json=bad), 400, "INVALID_ARGUMENT")
+
+    kept = browser.cookies["eros-console"]
+    succeeded(await browser.delete("/session"))
+    browser.cookies.set("eros-console", kept)
+    # The session is refused wherever it is used, within a second.
+    for _ in range(100):
+        if (await browser.post("/retry", json=retry)).status_code == 401:
+            break
+    refused(await browser.post("/retry", json=retry), 401, "UNAUTHENTICATED")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not on PATH")
+async def test_in_a_browser(mesh: Mesh, admin: Person, tmp_path: Path) -> None:
+    """By keyboard, in both themes, on a phone; screenshots are kept in EROS_SCREENSHOTS."""
+    from playwright.async_api import async_playwright
+
+    shots = Path(os.environ.get("EROS_SCREENSHOTS", tmp_path))
+    shots.mkdir(parents=True, exist_ok=True)
+    faults: list[str] = []
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--no-proxy-server"]
+        )
+        page = await chromium.new_page(viewport={"width": 1280, "height": 900})
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("request", lambda request: faults.extend(_elsewhere(request.url, mesh.url)))
+        await page.goto(f"{mesh.url}/console")
+        await page.wait_for_selector("#sign-in input[name=email]")
+        await page.fill("input[name=email]", admin.email)
+        await page.keyboard.press("Tab")
+        await page.keyboard.type(PASSWORD)
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#parts li")
+        assert await page.locator("#river .count").count() == 4
+        assert await page.locator("#workers li").count() == 2
+        assert "match" in await page.locator("#queue").inner_text()
+        await page.screenshot(path=shots / "console-light.png", full_page=True)
+
+        await page.focus("#theme")
+        await page.keyboard.press("Enter")
+        assert await page.evaluate("document.documentElement.dataset.theme") == "dark"
+        await page.screenshot(path=shots / "console-dark.png", full_page=True)
+
+        await page.set_viewport_size({"width": 390, "height": 844})
+        # Nothing is wider than the phone.
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        await page.screenshot(path=shots / "console-phone.png", full_page=True)
+
+        await page.click("#sign-out")
+        await page.wait_for_selector("#sign-in input[name=email]")
+        await chromium.close()
+    assert not faults
+
+
+def _elsewhere(url: str, home: str) -> list[str]:
+    return [] if url.startswith(home) else [f"asked {url}"]
