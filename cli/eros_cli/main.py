@@ -16,6 +16,7 @@ from eros_cli.commands import (
     jobs,
     run,
     setup,
+    simulate,
     test,
     up,
 )
@@ -35,7 +36,7 @@ def _root() -> None:
     """EROS, the backend of a dating app that works while its users sleep."""
 
 
-for command in (run, up, import_people, admin, jobs, bench, evaluate, setup, test, check):
+for command in (run, up, import_people, admin, jobs, simulate, bench, evaluate, setup, test, check):
     command.register(app)
 
 

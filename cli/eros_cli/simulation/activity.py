@@ -16,6 +16,7 @@ from eros_cli.simulation.town import Town
 from eros_scheduler.core.model import Transition, TransitionKind
 
 SWEEP_SECONDS: Final = 1.0
+_STEP_SECONDS: Final = 1.0
 _KEPT: Final = 20_000
 _NEVER_HEARD: Final = 0.5
 """Of the touches that happen while activity is deaf, so many are lost for good."""
@@ -51,7 +52,7 @@ class Activity(Process):
         """As heard of."""
         self._asleep = bytearray(options.users)
         self._resting: dict[int, list[tuple[int, float]]] = defaultdict(list)
-        self._deaf_until = 0.0
+        self._deaf_since = self._deaf_until = 0.0
         self._log: list[Sequence[Transition]] = []
         self._dropped = 0
         self.paused_until = 0.0
@@ -162,21 +163,28 @@ class Activity(Process):
     def deafen(self, seconds: float) -> None:
         """No touch arrives for so long. After the silence the gap is noticed, and paused for."""
         now = self.loop.now
-        self._judge.legs.down(way.TOUCHES, now)
+        if self._deaf_until <= now:
+            self._deaf_since = now
+            self._judge.legs.down(way.TOUCHES, now)
+            self.after(self._options.silence_seconds, self._look)
         self._deaf_until = max(self._deaf_until, now + seconds)
-        if seconds >= self._options.silence_seconds:
-            self.after(self._options.silence_seconds, self._blind, now)
-        self.after(seconds, self._hears, now)
+        self.at(self._deaf_until, self._hears)
 
-    def _blind(self, since: float) -> None:
-        pause = pause_after(
-            self.loop.now - since, self.wall(), self._options.heartbeat_seconds, "signs lost"
-        )
+    def _look(self) -> None:
+        """While it is deaf, the pause grows."""
+        if self._deaf_until > self.loop.now:
+            self._blind()
+            self.after(_STEP_SECONDS, self._look)
+
+    def _hears(self) -> None:
+        if self._deaf_until <= self.loop.now:
+            self._judge.legs.up(way.TOUCHES, self.loop.now)
+            self._blind()
+
+    def _blind(self) -> None:
+        gap = self.loop.now - self._deaf_since
+        interval = self._options.heartbeat_seconds
+        pause = pause_after(gap, self.wall(), interval, "signs of life may be lost")
         self.paused_until = max(self.paused_until, pause.until)
         for watcher in self.watchers:
             watcher.news()
-
-    def _hears(self, since: float) -> None:
-        if self._deaf_until <= self.loop.now:
-            self._judge.legs.up(way.TOUCHES, self.loop.now)
-            self._blind(since)

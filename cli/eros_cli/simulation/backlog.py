@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eros_cli.simulation import legs as way
-from eros_cli.simulation.activity import Activity
 from eros_cli.simulation.database import Database
 from eros_cli.simulation.fairness import Fairness
 from eros_cli.simulation.judge import TOLERANCE, Judge
@@ -41,7 +40,6 @@ class Backlog:
         judge: Judge,
         fairness: Fairness,
         database: Database,
-        activity: Activity,
         schedulers: list[Scheduler],
         workers: list[Worker],
     ) -> None:
@@ -50,7 +48,6 @@ class Backlog:
         self._judge = judge
         self._fairness = fairness
         self._database = database
-        self._activity = activity
         self._schedulers = schedulers
         self._workers = workers
         self._since = {kind: np.full(options.users + 1, np.inf) for kind in options.kinds}
@@ -91,13 +88,11 @@ class Backlog:
             self._judge.trace.violated("starved", person, f"{kind.name}: {waited}, not looked for")
 
     def _calm(self) -> bool:
-        """Nothing keeps news from the job rows, or everybody from work."""
-        now = self._loop.now
-        watches = [way.watch(each.name) for each in self._schedulers]
-        return not (
-            self._database.disturbed
-            or self._activity.paused_until > self._activity.wall()
-            or self._judge.legs.any_broken([way.TOUCHES, *watches], now)
+        """Nothing keeps news from the job rows, or anybody from work."""
+        return (
+            not self._database.disturbed
+            and not self._judge.legs.is_down(way.TOUCHES, self._loop.now)
+            and all(scheduler.seeing for scheduler in self._schedulers)
         )
 
     def _claimable(self) -> dict[JobKind, Bools]:

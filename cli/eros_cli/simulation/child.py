@@ -76,9 +76,9 @@ class Child:
 
     def offer(self, kind: JobKind, cap: float, rows: Iterable[tuple[int, UserId, float]]) -> None:
         """People by number, each with how far they were."""
-        # A pause pays what was taken too much, and saves up a little.
+        # A pause counts for the batch behind it: it pays what was overdrawn, and saves a little.
         pause = self._process.loop.now - self._read_at
-        saved = min(pause * self._cap, self._owed + BURST_SECONDS * cap)
+        saved = min(pause * cap, self._owed + BURST_SECONDS * cap)
         self._read_at = self._process.loop.now
         self._judge.used(self._process.name, kind, 0.0, saved)
         self._kind, self._cap, self._open = kind, cap, True

@@ -20,6 +20,7 @@ class FaultKind(Enum):
     WORKER_DRAIN = "worker drained"
     CHILD_CRASH = "child crash"
     LINK_CUT = "worker cut off"
+    STREAM_RESET = "stream reset"
     SCHEDULER_CRASH = "scheduler crash"
     SCHEDULER_FREEZE = "scheduler frozen"
     SCHEDULER_DRAIN = "scheduler drained"
@@ -53,6 +54,7 @@ _RATES: Final = {
     FaultKind.WORKER_DRAIN: _Rate(1, 1, 5),
     FaultKind.CHILD_CRASH: _Rate(3, 0, 0),
     FaultKind.LINK_CUT: _Rate(4, 0.2, 60),
+    FaultKind.STREAM_RESET: _Rate(4, 0, 0),
     FaultKind.SCHEDULER_CRASH: _Rate(2, 1, 20),
     FaultKind.SCHEDULER_FREEZE: _Rate(2, 0.2, 45),
     FaultKind.SCHEDULER_DRAIN: _Rate(1, 3, 10),
@@ -69,6 +71,7 @@ _OF_WORKERS: Final = frozenset(
         FaultKind.WORKER_DRAIN,
         FaultKind.CHILD_CRASH,
         FaultKind.LINK_CUT,
+        FaultKind.STREAM_RESET,
     }
 )
 _OF_SCHEDULERS: Final = frozenset(
@@ -79,6 +82,9 @@ _OF_SCHEDULERS: Final = frozenset(
         FaultKind.WATCH_CUT,
     }
 )
+_ACCOMPANIED: Final = 0.4
+_COMPANY_SECONDS: Final = 1.0
+"""Of the faults, so many have another one so soon behind them: it is then that it gets hard."""
 QUIET_SECONDS: Final = 10.0
 """Nothing breaks before everybody has begun."""
 
@@ -86,20 +92,30 @@ QUIET_SECONDS: Final = 10.0
 def draw(options: Options, random: Random) -> Sequence[Fault]:
     """In order of time."""
     found: list[Fault] = []
+    kinds = list(_RATES)
     for kind, rate in _RATES.items():
-        targets = 1
-        if kind in _OF_WORKERS:
-            targets = options.worker_count
-        elif kind in _OF_SCHEDULERS:
-            targets = options.schedulers
-        expected = rate.often * targets * options.hours / 12 * options.faults
+        expected = rate.often * _targets(kind, options) * options.hours / 12 * options.faults
         for _ in range(_poisson(random, expected)):
             at = random.uniform(QUIET_SECONDS, options.seconds)
-            # Short ones are as frequent as long ones, on a scale that doubles.
-            low, high = math.log(rate.shortest + 0.1), math.log(rate.longest + 0.1)
-            seconds = math.exp(random.uniform(low, high)) - 0.1
-            found.append(Fault(at, kind, random.randrange(targets), seconds))
+            found.append(_fault(options, random, kind, at))
+            if random.random() < _ACCOMPANIED:
+                at += random.uniform(0, _COMPANY_SECONDS)
+                found.append(_fault(options, random, random.choice(kinds), at))
     return sorted(found, key=lambda fault: fault.at)
+
+
+def _fault(options: Options, random: Random, kind: FaultKind, at: float) -> Fault:
+    """Short ones are as frequent as long ones, on a scale that doubles."""
+    rate = _RATES[kind]
+    low, high = math.log(rate.shortest + 0.1), math.log(rate.longest + 0.1)
+    seconds = math.exp(random.uniform(low, high)) - 0.1
+    return Fault(at, kind, random.randrange(_targets(kind, options)), seconds)
+
+
+def _targets(kind: FaultKind, options: Options) -> int:
+    if kind in _OF_WORKERS:
+        return options.worker_count
+    return options.schedulers if kind in _OF_SCHEDULERS else 1
 
 
 def _poisson(random: Random, expected: float) -> int:

@@ -73,7 +73,8 @@ class Feed:
         self._pause()
         if transitions:
             self._scheduler.post(ev.Transitioned(transitions, self._scheduler.wall()))
-        self._scheduler.legs.up(self._leg, self._scheduler.loop.now)
+        if not self._cut:
+            self._scheduler.legs.up(self._leg, self._scheduler.loop.now)
 
     def _pause(self) -> None:
         until = self._activity.paused_until

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
 from typing import Final
 
 _KEPT: Final = 40
@@ -55,9 +54,6 @@ class Legs:
     def broken(self, leg: str, since: float, until: float) -> bool:
         """At any moment of the span."""
         return any(end >= since and begin <= until for begin, end in self._spans.get(leg, ()))
-
-    def any_broken(self, legs: Iterable[str], now: float) -> bool:
-        return any(self.is_down(leg, now) for leg in legs)
 
     def last_end(self, leg: str, since: float, until: float) -> float | None:
         """When the last break of the span that is over was over."""

@@ -51,7 +51,6 @@ class Options:
     silence_seconds: float = 2.0
     heartbeat_seconds: float = 60.0
     ageing_seconds: float = 60.0
-    stint_seconds: float = 5.0
 
     def __post_init__(self) -> None:
         if self.users < 1 or self.hours <= 0 or self.schedulers < 1 or self.workers < 0:
@@ -85,5 +84,4 @@ class Options:
             default_zone=self.default_zone,
             heartbeat_seconds=self.heartbeat_seconds,
             ageing_seconds=self.ageing_seconds,
-            stint_seconds=self.stint_seconds,
         )

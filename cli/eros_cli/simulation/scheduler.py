@@ -87,12 +87,12 @@ class Scheduler(Process):
         self.sessions.clear()
 
     def freeze(self, seconds: float) -> None:
+        for session in self.sessions.values():
+            session.worker.deafened(session)
         super().freeze(seconds)
         self.judge.trace.note(NOBODY, f"scheduler stands still for {seconds:.1f} s:", self.name)
         self.legs.span(way.frozen(self.name), self.loop.now, self.frozen_until)
         self.feed.deaf()
-        for session in self.sessions.values():
-            session.worker.deafened(session)
 
     def thawed(self, seconds: float) -> None:
         if seconds >= self.options.silence_seconds and self.random.random() < 0.5:
@@ -115,6 +115,11 @@ class Scheduler(Process):
 
     def _now(self) -> Now:
         return Now(self.wall(), self.loop.now - self._began, self.instant())
+
+    @property
+    def seeing(self) -> bool:
+        """It knows who sleeps, and may give out work."""
+        return self.alive and self.core.state.watch.seeing(self.wall())
 
     # ---- workers
 
@@ -144,6 +149,8 @@ class Scheduler(Process):
     def post(self, event: ev.Event) -> None:
         if isinstance(event, an.Claimed):
             self._fairness.tried(self._life_name, event.tried)
+            worker_id = self.core.state.claims[event.claim].worker
+            self._fairness.given(self._life_name, worker_id, event.tried, event.rows)
         elif isinstance(event, ev.BatchEnded):
             worker = self.core.state.worker(event.worker, event.session)
             if worker is not None and worker.kind is not None:
@@ -193,16 +200,14 @@ class Scheduler(Process):
         session = self.sessions.get(lease.session)
         if session is not None:
             self._tally.dispatched(lease)
-            self._fairness.dispatched(session.worker.name, lease.kind)
             self.judge.dispatched(session.worker.name, lease.kind, len(lease.leases), lease.cpu_cap)
             session.to_worker(lease)
 
     # ---- the database
 
     def _claim(self, asked: do.Claim) -> None:
-        self._fairness.asked(
-            self._life_name, asked.worker, [attempt.kind for attempt in asked.attempts]
-        )
+        kinds = [attempt.kind for attempt in asked.attempts]
+        self._fairness.asked(self._life_name, asked.worker, kinds)
 
         def work() -> tuple[list[JobKind], LeasedRows]:
             tried: list[JobKind] = []

@@ -176,13 +176,20 @@ class Worker(Process):
         if isinstance(event, ev.Welcomed):
             self._welcomed = True
             self._backoff = _FIRST_BACKOFF_SECONDS
-        if self._welcomed:
+        if self._welcomed and session.heard:
             self._judge.legs.up(self._leg, self.loop.now)
         self.handle(event)
 
+    def reset(self) -> bool:
+        """The stream breaks, and both ends learn of it; whether there was one."""
+        if self.session is None:
+            return False
+        self._disconnected()
+        return True
+
     def deafened(self, session: Session) -> None:
-        """From now on nothing comes through."""
-        if session is self.session and self.alive:
+        """From the next moment on nothing comes through, if anything does now."""
+        if session is self.session and self.alive and session.heard:
             quiet = self._random.uniform(0, 0.5)
             self._heard = max(self._heard, self.loop.now - quiet)
             self._judge.legs.down(self._leg, self.loop.now)

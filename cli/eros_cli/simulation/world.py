@@ -29,6 +29,7 @@ from eros_scheduler.core.model import SessionId
 _CHANGES_PROFILE: Final = 0.02
 _MOVES: Final = 0.1
 """Of those who change their profile, so many are in another zone now."""
+_TOUCHED_SECONDS: Final = 1.0
 _RESTART_SECONDS: Final = 2.0
 _GRACE_SECONDS: Final = 10.0
 
@@ -87,7 +88,6 @@ class World:
             self.judge,
             fairness,
             self.database,
-            self.activity,
             self.schedulers,
             self.workers,
         )
@@ -122,6 +122,9 @@ class World:
     def _aim(self) -> None:
         """Somebody whom a worker has in hand takes up the phone: the worst moment there is."""
         self.loop.after(self._random.expovariate(1 / self.options.aim_seconds), self._aim)
+        self._touch_somebody()
+
+    def _touch_somebody(self) -> None:
         people = [person for person in self.judge.working if person != LEARNER]
         if people:
             person = self._random.choice(people)
@@ -156,6 +159,11 @@ class World:
         if not process.alive:
             process.begin()
 
+    def _end(self, scheduler: Scheduler, seconds: float) -> None:
+        """And begin again so much later."""
+        scheduler.die()
+        self.loop.after(seconds, self._begin, scheduler)
+
     def _break(self, fault: Fault) -> None:
         if not self._broke(fault):
             return
@@ -164,6 +172,8 @@ class World:
         self.tally.spans.append(Span(fault.kind.value, now, now + fault.seconds))
         what = f"{fault.kind.value} ({fault.target}) for {fault.seconds:.1f} s"
         self.judge.trace.note(NOBODY, what)
+        # People do not wait until all is well again.
+        self.loop.after(self._random.uniform(0, _TOUCHED_SECONDS), self._touch_somebody)
 
     def _broke(self, fault: Fault) -> bool:
         """Whether there was something to break."""
@@ -195,6 +205,7 @@ class World:
                 | FaultKind.WORKER_DRAIN
                 | FaultKind.CHILD_CRASH
                 | FaultKind.LINK_CUT
+                | FaultKind.STREAM_RESET
             ):
                 return self._break_worker(self.workers[fault.target], fault)
             case _:
@@ -205,14 +216,12 @@ class World:
             return False
         match fault.kind:
             case FaultKind.SCHEDULER_CRASH:
-                scheduler.die()
-                self.loop.after(fault.seconds, self._begin, scheduler)
+                self._end(scheduler, fault.seconds)
             case FaultKind.SCHEDULER_FREEZE:
                 scheduler.freeze(fault.seconds)
             case FaultKind.SCHEDULER_DRAIN:
                 scheduler.drain(_GRACE_SECONDS)
-                scheduler.after(_GRACE_SECONDS, scheduler.die)
-                self.loop.after(_GRACE_SECONDS + fault.seconds, self._begin, scheduler)
+                scheduler.after(_GRACE_SECONDS, self._end, scheduler, fault.seconds)
             case _:
                 until = self.loop.now + fault.seconds
                 self._network.cut(scheduler.name, "activity", until)
@@ -232,11 +241,13 @@ class World:
                 worker.drain()
             case FaultKind.CHILD_CRASH:
                 worker.child.die()
+            case FaultKind.STREAM_RESET:
+                return worker.reset()
             case _:
                 session = worker.session
                 if session is None:
                     return False
                 until = self.loop.now + fault.seconds
-                self._network.cut(worker.name, session.scheduler.name, until)
                 worker.deafened(session)
+                self._network.cut(worker.name, session.scheduler.name, until)
         return True
