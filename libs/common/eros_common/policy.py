@@ -30,6 +30,7 @@ class Policy:
     background: bool = False
     touch_on_arrival: bool = False
     timeout: float | None = None
+    idempotency_key: bool = False
 
     @classmethod
     def public(cls) -> Self:
@@ -51,6 +52,7 @@ def policy_of(method: MethodDescriptor) -> Policy | None:
         background=declared.background,
         touch_on_arrival=declared.touch_on_arrival,
         timeout=declared.timeout_ms / 1000 if declared.timeout_ms else None,
+        idempotency_key=declared.idempotency_key,
     )
 
 

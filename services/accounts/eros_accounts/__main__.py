@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from eros.accounts.v1 import accounts_pb2_grpc
+from eros.activity.v1.activity_pb2_grpc import ActivityServiceStub
 from eros_accounts.config import AccountsSettings
 from eros_accounts.housekeeping import Housekeeping
 from eros_accounts.keyring import KeyRing
+from eros_accounts.leaving import Leaving
 from eros_accounts.passwords import Argon2Passwords
 from eros_accounts.profiles import Profiles
 from eros_accounts.servicer import AccountsServicer
@@ -13,8 +15,10 @@ from eros_accounts.shielded import Shield
 from eros_accounts.signin import SignIn
 from eros_accounts.store_cache import ValkeyProfileCache
 from eros_accounts.store_database import Database
+from eros_accounts.store_leaving import PostgresLeaving
 from eros_accounts.store_profiles import PostgresProfiles
 from eros_accounts.store_sessions import PostgresSessions
+from eros_accounts.store_traces import Traces
 from eros_common import postgres
 from eros_common.auth import Revocations
 from eros_common.cache_reads import CacheReads
@@ -73,13 +77,23 @@ async def compose(app: App[AccountsSettings]) -> None:
         clock,
         shield,
     )
-    housekeeping = Housekeeping(sign_in, clock)
+    activity = ActivityServiceStub(app.channel(settings.activity_address, "activity"))
+    leaving = Leaving(
+        PostgresLeaving(database),
+        Traces(cache, cache_redis, activity),
+        sign_in,
+        clock,
+        shield,
+        settings.lifetimes.access,
+    )
+    housekeeping = Housekeeping(sign_in, leaving, clock)
+    app.background("accounts.erase", housekeeping.erase)
     app.background("accounts.announce", housekeeping.announce)
     app.background("accounts.sweep", housekeeping.sweep)
     profiles = Profiles(PostgresProfiles(database), cache, clock, shield)
     app.serve(
         accounts_pb2_grpc.add_AccountsServiceServicer_to_server,
-        AccountsServicer(sign_in, profiles, keys),
+        AccountsServicer(sign_in, profiles, leaving, keys),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from eros_accounts.domain.credentials import Email
 from eros_accounts.domain.profile import Profile, ProfileChange
@@ -129,6 +129,10 @@ class ProfileStore(Protocol):
 
     async def find(self, user_id: UserId) -> Profile | None: ...
 
+    async def is_hidden(self, user_id: UserId, other_id: UserId) -> bool:
+        """Whether these two must not see each other."""
+        ...
+
     async def find_many(self, user_ids: Sequence[UserId]) -> Iterator[Profile]:
         """Those that exist, in any order; made one by one as they are asked for, so that a
         thousand need not be made in one go."""
@@ -146,6 +150,44 @@ class ProfileStore(Protocol):
     ) -> Imported:
         """Creates those of a source who are not there yet, and marks them due, in one
         transaction. ``AlreadyExists``, and nothing stored, where an e-mail is somebody else's."""
+        ...
+
+
+class LeavingStore(Protocol):
+    """Accounts on their way out."""
+
+    async def delete(self, user_id: UserId, now: datetime) -> list[Revoked] | None:
+        """Deletes the account and all that any schema holds of the person, in one transaction, and
+        notes that traces outside are to be removed. The sessions that ended; None if there is no
+        such account."""
+        ...
+
+    async def export(self, user_id: UserId) -> dict[str, Any]:
+        """All that any schema holds of the person, by schema, as JSON values."""
+        ...
+
+    async def unswept(self, before: datetime) -> Sequence[UserId]:
+        """People whose traces outside were not removed since, some of them."""
+        ...
+
+    async def swept(self, user_id: UserId, now: datetime) -> None:
+        """Their traces were removed just now."""
+        ...
+
+    async def forget(self, before: datetime) -> None:
+        """Forgets that people left, of those who did before."""
+        ...
+
+
+class TraceStore(Protocol):
+    """What is left of a person outside the database. Raise ``ErosError`` where a part is away."""
+
+    async def remove(self, user_id: UserId) -> None:
+        """Out of every cache and of activity, which stops all work on the person."""
+        ...
+
+    async def activity(self, authorization: str) -> dict[str, Any]:
+        """What activity knows of the person whose token this is, as JSON values."""
         ...
 
 

@@ -57,10 +57,16 @@ class Profiles:
         view = CachedView.OWN
         return await self._view(view, user_id, profile_pb2.Profile, wire.own_profile)
 
-    async def public(self, user_id: UserId) -> profile_pb2.PublicProfile:
-        """Raises ``NotFound``."""
+    async def public(self, asking: UserId, user_id: UserId) -> profile_pb2.PublicProfile:
+        """Raises ``NotFound``, also for somebody whom the asking person must not see."""
         view = CachedView.PUBLIC
-        return await self._view(view, user_id, profile_pb2.PublicProfile, wire.public_profile)
+        hidden, profile = await asyncio.gather(
+            self._store.is_hidden(asking, user_id),
+            self._view(view, user_id, profile_pb2.PublicProfile, wire.public_profile),
+        )
+        if hidden:
+            raise NotFound(_GONE)
+        return profile
 
     async def change(self, user_id: UserId, draft: ProfileDraft) -> profile_pb2.Profile:
         """The profile as it is stored then. Raises ``InvalidArgument`` and ``NotFound``."""

@@ -11,6 +11,7 @@ from google.protobuf import timestamp_pb2
 from eros.accounts.v1 import accounts_pb2, accounts_pb2_grpc, profile_pb2
 from eros_accounts import wire
 from eros_accounts.keyring import KeyRing
+from eros_accounts.leaving import Leaving
 from eros_accounts.profiles import PersonDraft, Profiles
 from eros_accounts.signin import SignIn
 from eros_common.auth import current_user
@@ -23,9 +24,12 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class AccountsServicer(accounts_pb2_grpc.AccountsServiceServicer):
     """``eros.accounts.v1.AccountsService``."""
 
-    def __init__(self, sign_in: SignIn, profiles: Profiles, keys: KeyRing) -> None:
+    def __init__(
+        self, sign_in: SignIn, profiles: Profiles, leaving: Leaving, keys: KeyRing
+    ) -> None:
         self._sign_in = sign_in
         self._profiles = profiles
+        self._leaving = leaving
         self._keys = keys
 
     async def Register(
@@ -76,6 +80,26 @@ class AccountsServicer(accounts_pb2_grpc.AccountsServiceServicer):
         profile = await self._profiles.change(current_user().user_id, wire.draft(request))
         return accounts_pb2.UpdateProfileResponse(success=True, profile=profile)
 
+    async def ExportProfile(
+        self, _: accounts_pb2.ExportProfileRequest, context: Context
+    ) -> accounts_pb2.ExportProfileResponse:
+        user_id = current_user().user_id
+        # The person's own token asks for what activity knows.
+        metadata = dict(context.invocation_metadata() or ())
+        data = await self._leaving.export(user_id, str(metadata["authorization"]))
+        answer = accounts_pb2.ExportProfileResponse(success=True, user_id=str(user_id))
+        answer.exported_at.GetCurrentTime()
+        answer.data.update(data)
+        return answer
+
+    async def DeleteProfile(
+        self, _: accounts_pb2.DeleteProfileRequest, __: Context
+    ) -> accounts_pb2.DeleteProfileResponse:
+        await self._leaving.delete(current_user().user_id)
+        return accounts_pb2.DeleteProfileResponse(
+            success=True, message="your account and everything in it is deleted"
+        )
+
     async def GetPublicProfile(
         self, request: accounts_pb2.GetPublicProfileRequest, _: Context
     ) -> accounts_pb2.GetPublicProfileResponse:
@@ -83,7 +107,7 @@ class AccountsServicer(accounts_pb2_grpc.AccountsServiceServicer):
             user_id = parse_user_id(request.user_id)
         except ValueError as error:
             raise InvalidArgument(f"userId {error}", FieldFault("userId", str(error))) from None
-        profile = await self._profiles.public(user_id)
+        profile = await self._profiles.public(current_user().user_id, user_id)
         return accounts_pb2.GetPublicProfileResponse(success=True, profile=profile)
 
     async def GetJwks(self, _: accounts_pb2.GetJwksRequest, __: Context) -> httpbody_pb2.HttpBody:

@@ -124,7 +124,7 @@ class SignIn:
         reused = await self._store.revoke_family(spent, now)
         if reused is not None:
             log.warning("refresh_token_reused", session=reused.session_id)
-            await self._announce_or_owe(reused)
+            await self.announce_or_owe(reused)
         raise Unauthenticated(_NOT_LIVE)
 
     async def logout(self, session_id: SessionId) -> None:
@@ -139,6 +139,14 @@ class SignIn:
         if user_id is None:
             raise NotFound("nobody has this e-mail", FieldFault("email", "is unknown"))
         return user_id, self._clock.wall()
+
+    async def announce_or_owe(self, revoked: Revoked) -> None:
+        """Tells the others of an ended session, now or by ``announce_again``."""
+        try:
+            await self._announce(revoked)
+        except (RedisError, OSError) as error:
+            # It is in PostgreSQL: announce_again tells it.
+            log.warning("announce_failed", session=revoked.session_id, error=str(error))
 
     async def announce_again(self) -> None:
         """Tells the others once more of every ended session whose tokens may still be around.
@@ -163,13 +171,6 @@ class SignIn:
         until = revoked.revoked_at + self._lifetimes.access
         if until > self._clock.wall():
             await self._revocations.revoke(revoked.session_id, until)
-
-    async def _announce_or_owe(self, revoked: Revoked) -> None:
-        try:
-            await self._announce(revoked)
-        except (RedisError, OSError) as error:
-            # It is in PostgreSQL: announce_again tells it.
-            log.warning("announce_failed", session=revoked.session_id, error=str(error))
 
     def _signed_in(self, holder: Holder, secret: RefreshToken, now: datetime) -> SignedIn:
         token = self._keys.access_token(holder, now, self._lifetimes)

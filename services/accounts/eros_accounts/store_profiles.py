@@ -19,6 +19,8 @@ SELECT p.*, u.email FROM accounts.profiles p JOIN accounts.users u ON u.id = p.u
 WHERE p.user_id = ANY ($1)
 """
 
+_IS_HIDDEN: Final = "SELECT matcher.is_hidden($1, $2)"
+
 # NULL leaves a column as it is; $8 and $13 say whether the place and the preferences are replaced.
 _SAVE: Final = """
 WITH saved AS (
@@ -50,6 +52,10 @@ class PostgresProfiles:
 
     async def find(self, user_id: UserId) -> Profile | None:
         return next(await self.find_many([user_id]), None)
+
+    async def is_hidden(self, user_id: UserId, other_id: UserId) -> bool:
+        async with self._database.connection() as connection:
+            return bool(await connection.fetchval(_IS_HIDDEN, user_id, other_id))
 
     async def find_many(self, user_ids: Sequence[UserId]) -> Iterator[Profile]:
         async with self._database.connection() as connection:

@@ -87,7 +87,11 @@ UPDATE accounts.sessions SET revoked_at = $2, revoke_reason = $3
 WHERE sid = $1 AND revoked_at IS NULL
 """
 
-_REVOKED_SINCE: Final = "SELECT sid, revoked_at FROM accounts.sessions WHERE revoked_at > $1"
+_REVOKED_SINCE: Final = """
+SELECT sid, revoked_at FROM accounts.sessions WHERE revoked_at > $1
+UNION ALL
+SELECT unnest(sids), requested_at FROM accounts.erasures WHERE requested_at > $1
+"""
 
 # In pieces, so that no sweep is long. Tokens go with their session.
 _SWEEP: Final = """

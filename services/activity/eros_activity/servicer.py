@@ -114,6 +114,11 @@ class ActivityServicer(activity_pb2_grpc.ActivityServiceServicer):
         woke = await self._touches.apply(touches, patience_seconds=_PATIENCE_SECONDS)
         return pb.TouchResponse(woke=len(woke & {touch.user for touch in touches}))
 
+    async def Erase(self, request: pb.EraseRequest, context: _Context) -> pb.EraseResponse:
+        users = [UserKey(user) for user in request.user_ids]
+        known = await self._people.erase(users, self._clock.night().timestamp())
+        return pb.EraseResponse(known=known)
+
     async def WatchTransitions(
         self, request: pb.WatchTransitionsRequest, context: _Context
     ) -> AsyncIterator[pb.WatchTransitionsResponse]:

@@ -123,6 +123,11 @@ class MemoryPeople:
         self._log.append(gone)
         return len(gone)
 
+    async def erase(self, users: Sequence[UserKey], now: float) -> int:
+        known = self._at(now).erase(users)
+        self._log.append([Transition(user, TransitionKind.FORGOTTEN, now) for user in users])
+        return known
+
     async def counts(self, now: float) -> Counts:
         return self._at(now).counts(now)
 

@@ -107,6 +107,16 @@ class ValkeyPeople:
                 forgotten += count
         return forgotten
 
+    async def erase(self, users: Sequence[UserKey], now: float) -> int:
+        by_number: dict[int, list[UserKey]] = {}
+        for user in users:
+            by_number.setdefault(shard_number(user, len(self._shards)), []).append(user)
+        calls = [
+            Call("erase", self._shards[number].keys, (b"".join(there), repr(now)))
+            for number, there in by_number.items()
+        ]
+        return sum(await self._functions.call(calls))
+
     async def counts(self, now: float) -> Counts:
         idle = self._rules.idle
         spans = (idle.phase1, idle.phase2, idle.phase3, self._rules.session_end)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, PositiveFloat
 
@@ -59,6 +59,11 @@ Targets = Annotated[str, AfterValidator(_targets)]
 """One or more gRPC targets between commas; each is an endpoint of its own."""
 
 
+DescriptorSet = Annotated[Path, AfterValidator(_descriptors)]
+DESCRIPTOR_SET: Final = Path(options_pb2.__file__).parents[3] / "eros.binpb"
+"""Where ./eros puts it, beside the generated packages."""
+
+
 class GatewaySettings(TelemetrySettings, PeerSettings):
     """What ``python -m eros_gateway`` reads from the environment."""
 
@@ -104,10 +109,7 @@ class GatewaySettings(TelemetrySettings, PeerSettings):
     rate_addresses: int = Field(20_000, ge=1)
     """How many addresses' limits are kept in mind."""
 
-    descriptor_set: Annotated[Path, AfterValidator(_descriptors)] = Field(
-        # Where ./eros puts it, beside the generated packages.
-        default_factory=lambda: Path(options_pb2.__file__).parents[3] / "eros.binpb"
-    )
+    descriptor_set: DescriptorSet = DESCRIPTOR_SET
 
     def address_of(self, service: str) -> str:
         """The targets of a service by its short name; ``KeyError`` if none is set."""

@@ -13,7 +13,7 @@ from eros.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
 from eros.activity.v1.activity_pb2 import ListRecentlyActiveRequest
 from eros.activity.v1.activity_pb2_grpc import ActivityServiceStub
 from eros.matcher.v1.matcher_pb2_grpc import add_MatcherServiceServicer_to_server
-from eros_common import logging, postgres
+from eros_common import idempotency, logging, postgres
 from eros_common.cache_reads import CacheReads
 from eros_common.errors import from_rpc_error
 from eros_common.ids import UserId, user_ids_from_bytes
@@ -25,13 +25,16 @@ from eros_matcher.config import MatcherSettings
 from eros_matcher.preview import Previews
 from eros_matcher.reading import Reading
 from eros_matcher.recent import RecentPeople
+from eros_matcher.relations import Relations
 from eros_matcher.servicer import MatcherServicer
 from eros_matcher.store_actions import PostgresActions
 from eros_matcher.store_cache import ValkeyLists
+from eros_matcher.store_erasures import PostgresErasures
 from eros_matcher.store_features import PostgresFeatures
 from eros_matcher.store_jobs import mark_match_due
 from eros_matcher.store_lists import PostgresLists
 from eros_matcher.store_models import PostgresModels
+from eros_matcher.store_relations import PostgresRelations
 
 log = logging.get("matcher")
 
@@ -74,6 +77,7 @@ async def compose(app: App[MatcherSettings]) -> None:
     lists = PostgresLists(pool)
     models = PostgresModels(pool)
     actions = PostgresActions(pool, cache)
+    erasures = PostgresErasures(pool, cache)
     features = PostgresFeatures(pool)
     profiles = AccountsProfiles(accounts)
     people = RecentPeople(
@@ -100,6 +104,7 @@ async def compose(app: App[MatcherSettings]) -> None:
         window=settings.window,
         default_zone=settings.default_time_zone,
     )
+    relations = Relations(PostgresRelations(pool, cache), profiles, clock)
 
     async def refresh_previews() -> None:
         while True:
@@ -114,6 +119,8 @@ async def compose(app: App[MatcherSettings]) -> None:
             await clock.sleep(settings.cache_drop_seconds)
             try:
                 await actions.drop_late()
+                await erasures.sweep()
+                await actions.forget_answers(clock.wall() - idempotency.KEPT)
             except DATABASE_AWAY as error:
                 log.warning("cache_drops_wait", error=repr(error))
 
@@ -125,7 +132,10 @@ async def compose(app: App[MatcherSettings]) -> None:
     app.background("matcher.previews", refresh_previews)
     app.background("matcher.cache_drops", drop_late)
     app.background("matcher.cache_reads", reads.run)
-    app.serve(add_MatcherServiceServicer_to_server, MatcherServicer(reading, actions, clock))
+    app.serve(
+        add_MatcherServiceServicer_to_server,
+        MatcherServicer(reading, actions, relations, clock),
+    )
 
 
 if __name__ == "__main__":

@@ -11,8 +11,12 @@ from eros.matcher.v1 import matcher_pb2_grpc
 from eros_common.auth import current_user
 from eros_common.clocks import Clock
 from eros_common.errors import FieldFault, InvalidArgument
+from eros_common.idempotency import once_of
+from eros_common.ids import UserId
 from eros_matcher.domain.actions import Action
+from eros_matcher.domain.mutual import DEFAULT_PAGE
 from eros_matcher.reading import Reading
+from eros_matcher.relations import Relations
 from eros_matcher.store_actions import PostgresActions
 
 DEFAULT_LIMIT: Final = 10
@@ -21,9 +25,12 @@ DEFAULT_LIMIT: Final = 10
 class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
     """See protos/eros/matcher/v1/matcher.proto."""
 
-    def __init__(self, reading: Reading, actions: PostgresActions, clock: Clock) -> None:
+    def __init__(
+        self, reading: Reading, actions: PostgresActions, relations: Relations, clock: Clock
+    ) -> None:
         self._reading = reading
         self._actions = actions
+        self._relations = relations
         self._clock = clock
 
     async def GetDailyMatches(
@@ -56,5 +63,29 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
             UUID(request.match_id),
             Action.named(request.action),
             self._clock.wall(),
+            self._clock.night(),
+            once_of(context, request.match_id.lower(), request.action),
         )
         return pb.ActOnMatchResponse(success=True, message=outcome.message())
+
+    async def ListMutualMatches(
+        self, request: pb.ListMutualMatchesRequest, context: Any
+    ) -> pb.ListMutualMatchesResponse:
+        return await self._relations.mutual(
+            current_user().user_id,
+            request.limit if request.HasField("limit") else DEFAULT_PAGE,
+            request.page_token if request.HasField("page_token") else None,
+        )
+
+    async def BlockUser(self, request: pb.BlockUserRequest, context: Any) -> pb.BlockUserResponse:
+        await self._relations.block(current_user().user_id, UserId(UUID(request.user_id)))
+        return pb.BlockUserResponse(success=True, message="You will not see each other again.")
+
+    async def UnblockUser(
+        self, request: pb.UnblockUserRequest, context: Any
+    ) -> pb.UnblockUserResponse:
+        was_blocked = await self._relations.unblock(
+            current_user().user_id, UserId(UUID(request.user_id))
+        )
+        message = "The block is taken back." if was_blocked else "You had not blocked this person."
+        return pb.UnblockUserResponse(success=True, message=message)

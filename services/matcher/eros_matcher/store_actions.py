@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -9,6 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from eros_common.errors import NotFound
+from eros_common.idempotency import Once
 from eros_common.ids import UserId
 from eros_matcher.domain.actions import Action, Outcome
 from eros_matcher.domain.lists import match_id as id_of
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
 _DECIDED = "SELECT action FROM matcher.decisions WHERE user_id = $1 AND other_id = $2"
+_MARK_DUE = "SELECT scheduler.mark_due($1::uuid[], 1::smallint, $2)"
 _REPORTED = 1
 
 
@@ -29,14 +32,28 @@ class PostgresActions:
         self._pool = pool
         self._cache = cache
 
-    async def act(self, user: UserId, match_id: UUID, action: Action, at: datetime) -> Outcome:
-        """Raises NotFound for a match that is not the person's, or that is hidden."""
+    async def act(
+        self,
+        user: UserId,
+        match_id: UUID,
+        action: Action,
+        at: datetime,
+        night: datetime,
+        once: Once | None = None,
+    ) -> Outcome:
+        """Raises NotFound for a match that is not the person's, or that is hidden. Analysis of the
+        person is due then, as of ``night``. A repeat of ``once`` is answered as the first was, and
+        changes nothing whatever was done since; InvalidArgument if it asks for something else."""
         async with self._pool.acquire() as connection, connection.transaction():
             other = await _other_of(connection, user, match_id)
             if other is None:
                 raise NotFound("you have no such match")
+            # Job rows before the lock below, as the workers do.
+            await connection.execute(_MARK_DUE, [user], night)
             # Both, so that of two likes at the same moment the second sees the first.
             await lock_alone(connection, [user, other])
+            if once is not None and (known := await _answered(connection, user, once)):
+                return known
             before = await connection.fetchval(_DECIDED, user, other)
             hidden = await connection.fetchval(
                 "SELECT true FROM matcher.hidden WHERE user_id = $1 AND other_id = $2", user, other
@@ -48,7 +65,10 @@ class PostgresActions:
                 if action.decides:
                     await self._decide(connection, user, other, action, at)
             theirs = await connection.fetchval(_DECIDED, other, user)
-        return Outcome(action, mutual=action is Action.LIKE and theirs == Action.LIKE)
+            outcome = Outcome(action, mutual=action is Action.LIKE and theirs == Action.LIKE)
+            if once is not None:
+                await _keep_answer(connection, user, once, outcome, at)
+        return outcome
 
     async def _decide(
         self,
@@ -73,16 +93,16 @@ class PostgresActions:
             await connection.executemany(
                 """
                 INSERT INTO matcher.hidden (user_id, other_id, reason, at)
-                VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING
+                VALUES ($1, $2, $3, $4)
+                ON CONFLICT (user_id, other_id) DO UPDATE SET reason = excluded.reason
                 """,
                 [(user, other, _REPORTED, at), (other, user, _REPORTED, at)],
             )
-        # Before the commit: nobody can copy the old lists back while the lock is held.
-        if not await self._cache.drop(touched):
-            await connection.executemany(
-                "INSERT INTO matcher.cache_drops (user_id) VALUES ($1) ON CONFLICT DO NOTHING",
-                [(one,) for one in touched],
-            )
+        await drop_lists(connection, self._cache, touched)
+
+    async def forget_answers(self, before: datetime) -> None:
+        """Deletes the kept answers to keys that are older."""
+        await self._pool.execute("DELETE FROM matcher.answered WHERE at < $1", before)
 
     async def drop_late(self) -> int:
         """Delete the cached lists that could not be deleted in time; how many people's."""
@@ -97,6 +117,40 @@ class PostgresActions:
                 "DELETE FROM matcher.cache_drops WHERE user_id = ANY ($1)", users
             )
         return len(users)
+
+
+async def drop_lists(
+    connection: PoolConnectionProxy, cache: ListCache, users: Sequence[UserId]
+) -> None:
+    """Within a transaction that holds these people's locks, before it commits: nobody can copy the
+    old lists back while the lock is held. What the cache does not hear of is owed."""
+    if users and not await cache.drop(users):
+        await connection.executemany(
+            "INSERT INTO matcher.cache_drops (user_id) VALUES ($1) ON CONFLICT DO NOTHING",
+            [(one,) for one in users],
+        )
+
+
+async def _answered(connection: PoolConnectionProxy, user: UserId, once: Once) -> Outcome | None:
+    row = await connection.fetchrow(
+        "SELECT * FROM matcher.answered WHERE user_id = $1 AND key_hash = $2", user, once.key
+    )
+    if row is None:
+        return None
+    once.check(row["request_hash"])
+    return Outcome(Action(row["action"]), mutual=row["mutual"])
+
+
+async def _keep_answer(
+    connection: PoolConnectionProxy, user: UserId, once: Once, outcome: Outcome, at: datetime
+) -> None:
+    await connection.execute(
+        """
+        INSERT INTO matcher.answered (user_id, key_hash, request_hash, action, mutual, at)
+        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
+        """,
+        *(user, once.key, once.request, outcome.action, outcome.mutual, at),
+    )
 
 
 async def _other_of(connection: PoolConnectionProxy, user: UserId, match_id: UUID) -> UserId | None:

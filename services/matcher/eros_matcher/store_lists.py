@@ -39,6 +39,8 @@ SELECT h.user_id, h.other_id FROM {_PAIRS} JOIN matcher.hidden h USING (user_id,
 _GONE = f"""
 {_HIDDEN} UNION
 SELECT d.user_id, d.other_id FROM {_PAIRS} JOIN matcher.decisions d USING (user_id, other_id)
+UNION
+SELECT p.user_id, p.other_id FROM {_PAIRS} JOIN matcher.erasures e ON e.user_id = p.other_id
 """  # noqa: S608 - a constant
 _MATCH_COLUMNS = (
     *("user_id", "list_date", "other_id", "rank", "match_id", "source", "score", "distance_km"),

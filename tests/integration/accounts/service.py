@@ -120,12 +120,17 @@ class Starter:
         public = {name: key.public_key() for name, key in self._tokens.service_keys.items()}
         services = folder / "services.json"
         services.write_text(jwks(public))
+        key = folder / "accounts.pem"
+        key.write_bytes(private_pem(self._tokens.service_keys["accounts"]))
         self._settings: dict[str, Any] = {
             "listen": "127.0.0.1:0",
             "database_url": postgres_url,
             "redis_url": valkey_url,
             "signing_keys_dir": self.keys,
             "service_jwks_file": services,
+            "service_key_file": key,
+            # Nobody listens there unless a test does.
+            "activity_address": "127.0.0.1:1",
             "hash_passes": 1,
             "hash_memory_kib": 8,
         }

@@ -64,8 +64,8 @@ async def test_encoded_slashes_are_refused(edge: Edge, path: str, slash: str) ->
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
-        ("DELETE", f"{API}/users/profile", "GET, PUT"),
-        ("POST", f"{API}/users/profile", "GET, PUT"),
+        ("PATCH", f"{API}/users/profile", "DELETE, GET, PUT"),
+        ("POST", f"{API}/users/profile", "DELETE, GET, PUT"),
         ("GET", f"{API}/auth/login", "POST"),
         ("PATCH", f"{API}/heartbeat", "POST"),
         ("HEAD", f"{API}/matches/daily", "GET"),

@@ -35,6 +35,7 @@ from eros_matcher.features.analysis import filters_of
 from eros_matcher.preview import Previews
 from eros_matcher.reading import Reading
 from eros_matcher.recent import RecentPeople
+from eros_matcher.relations import Relations
 from eros_matcher.servicer import MatcherServicer
 from eros_matcher.store_actions import PostgresActions
 from eros_matcher.store_cache import ValkeyLists
@@ -42,6 +43,7 @@ from eros_matcher.store_features import PostgresFeatures
 from eros_matcher.store_jobs import mark_match_due
 from eros_matcher.store_lists import PostgresLists
 from eros_matcher.store_models import PostgresModels
+from eros_matcher.store_relations import PostgresRelations
 from eros_matcher.work import open_work
 from tests.integration.matcher.town import Nights, Town, local
 from tests.unit.matcher.crowd import YEAR, a_profile
@@ -183,11 +185,12 @@ async def world(postgres_url: str, cache_url: str, tmp_path: Path) -> AsyncItera
             window=Window(),
             default_zone="UTC",
         )
+        relations = Relations(PostgresRelations(pool, kept), profiles, clock)
         server = await stack.enter_async_context(
             start_server(
                 (
                     add_MatcherServiceServicer_to_server,
-                    MatcherServicer(reading, actions, clock),
+                    MatcherServicer(reading, actions, relations, clock),
                 ),
                 tokens=tokens,
                 name="matcher",

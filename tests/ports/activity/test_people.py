@@ -188,3 +188,20 @@ async def test_night_clock_set_back(stores: Stores) -> None:
     await stores.people.sweep(NOW + 555)
     assert await stores.since(start) == [Transition(B, ASLEEP, NOW - 50)]
     assert await stores.people.touch([seen(B, NOW + 556)], NOW + 556) == {B}
+
+
+async def test_who_left_for_good_is_forgotten_and_heard_of_every_time(stores: Stores) -> None:
+    await stores.people.touch([seen(A, NOW), seen(B, NOW)], NOW)
+    start = await stores.log.end()
+    assert await stores.people.erase([A, C], NOW + 1) == 1
+    assert await stores.people.find(A) is None
+    assert await stores.people.find(B) == Seen(NOW, NOW)
+    told = await stores.since(start)
+    assert {(t.user, t.kind, t.at) for t in told} == {
+        (A, FORGOTTEN, NOW + 1),
+        (C, FORGOTTEN, NOW + 1),
+    }
+    again = await stores.log.end()
+    assert await stores.people.erase([A], NOW + 2) == 0
+    assert [t.user for t in await stores.since(again)] == [A]
+    assert (await stores.people.counts(NOW + 2)).awake == 1

@@ -10,7 +10,8 @@ import pytest
 from eros_common.postgres import open_pool
 
 _TABLES = (
-    "features, vectors, matches, recommendations, actions, decisions, hidden, cache_drops, models"
+    "features, vectors, matches, recommendations, actions, decisions, hidden, cache_drops, models, "
+    "blocks, erasures, answered"
 )
 
 

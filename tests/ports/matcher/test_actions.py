@@ -61,7 +61,7 @@ async def test_another_action_replaces_and_a_repeat_changes_nothing(
     pool: asyncpg.Pool, actions: PostgresActions, cache: NotedCache
 ) -> None:
     for action in (Action.LIKE, Action.LIKE, Action.VIEW, Action.SKIP, Action.VIEW, Action.LIKE):
-        assert await actions.act(ME, MINE, action, NOW) == Outcome(action, mutual=False)
+        assert await actions.act(ME, MINE, action, NOW, NOW) == Outcome(action, mutual=False)
 
     assert [action for _, action in await log_of(pool)] == [
         Action.LIKE,
@@ -77,17 +77,17 @@ async def test_another_action_replaces_and_a_repeat_changes_nothing(
 async def test_a_view_decides_nothing(
     pool: asyncpg.Pool, actions: PostgresActions, cache: NotedCache
 ) -> None:
-    await actions.act(ME, MINE, Action.VIEW, NOW)
+    await actions.act(ME, MINE, Action.VIEW, NOW, NOW)
 
     assert not await pool.fetch("SELECT * FROM matcher.decisions")
     assert not cache.dropped
 
 
 async def test_a_mutual_like_says_so_to_whoever_is_second(actions: PostgresActions) -> None:
-    assert not (await actions.act(ME, MINE, Action.LIKE, NOW)).mutual
-    assert (await actions.act(YOU, YOURS, Action.LIKE, NOW)).mutual
-    assert (await actions.act(ME, MINE, Action.LIKE, NOW)).mutual
-    assert "mutual" in (await actions.act(ME, MINE, Action.LIKE, NOW)).message()
+    assert not (await actions.act(ME, MINE, Action.LIKE, NOW, NOW)).mutual
+    assert (await actions.act(YOU, YOURS, Action.LIKE, NOW, NOW)).mutual
+    assert (await actions.act(ME, MINE, Action.LIKE, NOW, NOW)).mutual
+    assert "mutual" in (await actions.act(ME, MINE, Action.LIKE, NOW, NOW)).message()
 
 
 async def test_of_two_likes_at_the_same_moment_one_is_mutual(
@@ -96,7 +96,8 @@ async def test_of_two_likes_at_the_same_moment_one_is_mutual(
     for _ in range(10):
         await pool.execute("DELETE FROM matcher.decisions")
         outcomes = await asyncio.gather(
-            actions.act(ME, MINE, Action.LIKE, NOW), actions.act(YOU, YOURS, Action.LIKE, NOW)
+            actions.act(ME, MINE, Action.LIKE, NOW, NOW),
+            actions.act(YOU, YOURS, Action.LIKE, NOW, NOW),
         )
         assert sorted(outcome.mutual for outcome in outcomes) == [False, True]
 
@@ -104,23 +105,23 @@ async def test_of_two_likes_at_the_same_moment_one_is_mutual(
 async def test_a_report_hides_both_from_each_other(
     pool: asyncpg.Pool, actions: PostgresActions, cache: NotedCache
 ) -> None:
-    await actions.act(ME, MINE, Action.REPORT, NOW)
+    await actions.act(ME, MINE, Action.REPORT, NOW, NOW)
 
     hidden = await pool.fetch("SELECT user_id, other_id FROM matcher.hidden")
     assert {tuple(row) for row in hidden} == {(ME, YOU), (YOU, ME)}
     assert set(cache.dropped) == {ME, YOU}
     # Again changes nothing; anything else, from either side, is about nobody.
-    await actions.act(ME, MINE, Action.REPORT, NOW)
+    await actions.act(ME, MINE, Action.REPORT, NOW, NOW)
     assert len(await log_of(pool)) == 1
     for user, match, action in ((ME, MINE, Action.LIKE), (YOU, YOURS, Action.REPORT)):
         with pytest.raises(NotFound):
-            await actions.act(user, match, action, NOW)
+            await actions.act(user, match, action, NOW, NOW)
 
 
 async def test_a_match_is_ones_own(actions: PostgresActions) -> None:
     for match in (YOURS, uuid4()):
         with pytest.raises(NotFound):
-            await actions.act(ME, match, Action.LIKE, NOW)
+            await actions.act(ME, match, Action.LIKE, NOW, NOW)
 
 
 async def test_recommended_people_are_matches_too(
@@ -130,20 +131,20 @@ async def test_recommended_people_are_matches_too(
     await write(pool, beyond=[a_list(THEM, [ME, YOU], day=yesterday)])
     await write(pool, beyond=[a_list(THEM, [YOU])])
 
-    await actions.act(THEM, match_id(THEM, YOU, TODAY), Action.SKIP, NOW)
-    await actions.act(THEM, match_id(THEM, ME, yesterday), Action.LIKE, NOW)
+    await actions.act(THEM, match_id(THEM, YOU, TODAY), Action.SKIP, NOW, NOW)
+    await actions.act(THEM, match_id(THEM, ME, yesterday), Action.LIKE, NOW, NOW)
 
     decisions = await pool.fetch("SELECT other_id FROM matcher.decisions WHERE user_id = $1", THEM)
     assert {row["other_id"] for row in decisions} == {ME, YOU}
     with pytest.raises(NotFound):
-        await actions.act(THEM, match_id(THEM, ME, TODAY), Action.LIKE, NOW)
+        await actions.act(THEM, match_id(THEM, ME, TODAY), Action.LIKE, NOW, NOW)
 
 
 async def test_lists_that_a_dead_cache_could_not_forget_are_dropped_later(
     actions: PostgresActions, cache: NotedCache
 ) -> None:
     cache.alive = False
-    await actions.act(ME, MINE, Action.REPORT, NOW)
+    await actions.act(ME, MINE, Action.REPORT, NOW, NOW)
     assert await actions.drop_late() == 0
 
     cache.alive = True

@@ -567,3 +567,12 @@ def test_every_kind_has_the_number_of_the_protocol(kind: JobKind) -> None:
     from eros.scheduler.v1 import work_pb2
 
     assert work_pb2.JobKind.Name(work_pb2.JobKind.ValueType(kind)) == f"JOB_KIND_{kind.name}"
+
+
+def test_a_deleted_persons_row_was_stopped_by_the_halt_though_its_fence_is_gone() -> None:
+    core = running()
+    users = (user(1),)
+    said = core.handle(ev.HaltAsked(101.0, "n1", users, HaltReason.DELETED))
+    assert one(do.Mask, said) == do.Mask(users)
+    ack = one(do.SendAck, core.handle(ev.Checkpointed(101.02, [held(1)], {})))
+    assert [(acked.user_id, acked.was_running) for acked in ack.durable] == [(user(1), True)]

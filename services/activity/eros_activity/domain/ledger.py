@@ -77,6 +77,17 @@ class Ledger:
             self._sessions.pop(user, None)
         return [Transition(user, TransitionKind.FORGOTTEN, at) for at, user in gone]
 
+    def erase(self, users: Iterable[UserKey]) -> int:
+        """Removes these people; how many were known."""
+        known = 0
+        for user in users:
+            last_seen = self._last_seen.pop(user, None)
+            if last_seen is not None:
+                known += 1
+                del self._order[bisect_right(self._order, (last_seen, user)) - 1]
+            self._sessions.pop(user, None)
+        return known
+
     def counts(self, now: float) -> Counts:
         idle = self._rules.idle
         known = len(self._order)

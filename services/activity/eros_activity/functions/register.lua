@@ -7,6 +7,7 @@ end
 register('touch', touch)
 register('sweep', sweep)
 register('forget', forget)
+register('erase', erase)
 register('counts', counts, { 'no-writes' })
 register('find', find, { 'no-writes' })
 register('sleepers', sleepers, { 'no-writes' })

@@ -73,6 +73,21 @@ local function sweep(keys, args)
     (more or more_sessions) and 1 or 0 }
 end
 
+-- ARGV: ids, one after the other; now. Removes these people, and says so of each, known or not: who
+-- deletes an account twice is heard twice. Returns how many were known.
+local function erase(keys, args)
+  local people, sessions, events = unpack(keys)
+  local records, known = {}, 0
+  for position = 1, #args[1], 16 do
+    local id = string.sub(args[1], position, position + 15)
+    known = known + redis.call('ZREM', people, id)
+    redis.call('HDEL', sessions, id)
+    records[#records + 1] = struct.pack('<c16d', id, tonumber(args[2]))
+  end
+  append(events, 'forgotten', records)
+  return known
+end
+
 -- ARGV: the instant up to which people are forgotten, page. Returns how many were.
 local function forget(keys, args)
   local people, sessions, events = unpack(keys)

@@ -86,8 +86,8 @@ def read_contract(descriptors: bytes) -> Contract:
     ``ContractFault`` if it is none, a method has no policy, a SERVICE method has a REST path, or
     two methods share one.
     """
-    files = _parse(descriptors)
-    methods = tuple(_method(found) for found in _rpcs(files))
+    files = parse(descriptors)
+    methods = tuple(method for _, method in rpcs(files))
     if not methods:
         raise ContractFault("the descriptor set holds no EROS service")
     seen: dict[str, Method] = {}
@@ -104,21 +104,26 @@ def read_contract(descriptors: bytes) -> Contract:
     return Contract(methods, _for_envoy(files))
 
 
-def _parse(descriptors: bytes) -> descriptor_pb2.FileDescriptorSet:
+def parse(descriptors: bytes) -> descriptor_pb2.FileDescriptorSet:
+    """``ContractFault`` if it is no descriptor set."""
     try:
         return descriptor_pb2.FileDescriptorSet.FromString(descriptors)
     except DecodeError:
         raise ContractFault("this is no descriptor set") from None
 
 
-def _rpcs(files: descriptor_pb2.FileDescriptorSet) -> Iterator[MethodDescriptor]:
+def rpcs(
+    files: descriptor_pb2.FileDescriptorSet,
+) -> Iterator[tuple[MethodDescriptor, Method]]:
+    """Every method of every EROS service."""
     pool = descriptor_pool.DescriptorPool()
     for file in files.file:
         pool.AddSerializedFile(file.SerializeToString())
     for file in files.file:
         if file.package.split(".")[0] == PACKAGE_ROOT:
             for service in file.service:
-                yield from pool.FindServiceByName(f"{file.package}.{service.name}").methods
+                for found in pool.FindServiceByName(f"{file.package}.{service.name}").methods:
+                    yield found, _method(found)
 
 
 def _for_envoy(files: descriptor_pb2.FileDescriptorSet) -> bytes:

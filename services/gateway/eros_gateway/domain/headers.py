@@ -18,6 +18,11 @@ _SPOOFED: Final = (
     *("traceparent", "tracestate"),
 )
 
+# What a gRPC server refuses, or reads as its own: such a header would end the call with an error.
+_UNSPEAKABLE: Final = {"safe_regex": {"regex": ".*[^a-z0-9_.:-].*|.*-bin"}}
+GRPC_ONLY: Final = ("grpc-timeout", "grpc-encoding", "grpc-accept-encoding")
+"""Of gRPC callers; taken out of what comes by REST."""
+
 _KEPT: Final = "eros-kept"
 _SANE: Final = (
     f"'{REQUEST_ID}' in request.headers && size(request.headers['{REQUEST_ID}']) <= 64 "
@@ -43,6 +48,7 @@ def mutations() -> list[Json]:
         *_set(_KEPT, f"%REQ({BACKGROUND})%"),
         *({"remove_on_match": {"key_matcher": {"prefix": name}}} for name in _SPOOFED_PREFIXES),
         *({"remove": name} for name in _SPOOFED),
+        {"remove_on_match": {"key_matcher": _UNSPEAKABLE}},
         *_set(BACKGROUND, f"%REQ({_KEPT})%"),
         *_set(_KEPT, sane),
         *_set(REQUEST_ID, f"%REQ({_KEPT})%"),

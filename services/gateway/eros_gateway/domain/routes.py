@@ -14,6 +14,7 @@ from typing import Final
 
 from eros_common.policy import Access
 from eros_gateway.domain.contract import Contract, ContractFault, Method, RestPath
+from eros_gateway.domain.headers import GRPC_ONLY
 from eros_gateway.domain.json import Json, Object, extension, seconds
 from eros_gateway.domain.limits import Rates, is_sign_in, per_address
 
@@ -92,6 +93,7 @@ def _rest_routes(path: RestPath, method: Method, limits: Limits) -> Iterator[Obj
         "match": served,
         "route": _action(method, limits, _RETRY_READ if path.verb == "GET" else _RETRY_ANY),
         "typed_per_filter_config": _filters(method, limits.rates),
+        "request_headers_to_remove": list(GRPC_ONLY),
         "response_headers_to_remove": ["grpc-accept-encoding"],
     }
     if strict:

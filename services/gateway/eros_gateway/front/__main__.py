@@ -17,6 +17,7 @@ from eros_gateway.console.servicer import ConsoleServicer
 from eros_gateway.console.session import Sessions
 from eros_gateway.front.config import FrontSettings
 from eros_gateway.front.health import Health
+from eros_gateway.front.pages import Pages
 from eros_gateway.front.ports import Probe
 from eros_gateway.front.probes import (
     PostgresProbe,
@@ -86,7 +87,7 @@ async def compose(app: App[FrontSettings]) -> None:
     )
     app.serve(
         gateway_pb2_grpc.add_GatewayServiceServicer_to_server,
-        GatewayServicer(health),
+        GatewayServicer(health, Pages.of(settings.descriptor_set.read_bytes())),
     )
 
 

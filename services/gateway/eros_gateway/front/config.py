@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import NonNegativeFloat, PositiveFloat
 
 from eros_common.config import Address, DatabaseSettings, ServiceSettings
+from eros_gateway.config import DESCRIPTOR_SET, DescriptorSet
 
 
 class FrontSettings(ServiceSettings, DatabaseSettings):
@@ -17,6 +18,8 @@ class FrontSettings(ServiceSettings, DatabaseSettings):
     """How old an answer about health may be: a flood of questions asks the parts no oftener."""
     health_timeout_seconds: PositiveFloat = 1.0
     """A part that does not answer for so long is down."""
+    descriptor_set: DescriptorSet = DESCRIPTOR_SET
+    """The contract, for ``/openapi.json``."""
     gateway_admin_socket: Path | None = None
     """Envoy's, to be asked whether it is ready; without it Envoy is not among the parts."""
 

@@ -7,10 +7,11 @@ function envoy_on_response(handle)
   local status = headers:get(":status")
   stamp_response(handle, status)
   status = serviced_status(headers, status)
-  if headers:get("content-type") == "application/json" then
+  local kind = headers:get("content-type") or ""
+  if kind:sub(1, 16) ~= "application/grpc" then
     -- The transcoder leaves these on what it converts.
     headers:remove("grpc-status")
     headers:remove("grpc-message")
-    if status >= "400" then convert_error(handle) end
+    if kind == "application/json" and status >= "400" then convert_error(handle) end
   end
 end

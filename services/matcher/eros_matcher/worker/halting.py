@@ -73,7 +73,10 @@ def checkpointed(flight: Flight, event: Checkpointed, out: Outbox) -> None:
     """The checkpoints are durable; who has no new fence was fenced before the halt came."""
     for job, row in flight.of_jobs(event.jobs):
         token = event.tokens.get(job)
-        durable = Durable(event.at, token or JobToken(0), was_running=token is not None)
+        # With the account the fence went: there is nothing to keep, and it was this halt that
+        # stopped the row.
+        stopped = token is not None or row.halt_reason is HaltReason.DELETED
+        durable = Durable(event.at, token or JobToken(0), was_running=stopped)
         ended(flight, row, durable, out)
 
 

@@ -18,21 +18,24 @@ def transitioned(state: State, event: Transitioned, now: Now) -> None:
     """Halt whoever woke, first of all; then have the job rows say so."""
     news: list[Transition] = []
     touched: dict[UserId, float] = {}
+    forgotten: dict[UserId, float] = {}
     for transition in event.transitions:
         if transition.kind is TransitionKind.FORGOTTEN:
             # Nobody knows about them any more, as of now: nothing is done for them.
             transition = replace(transition, at=now.night)
-        if transition.kind is not TransitionKind.ASLEEP:
+            forgotten[transition.user_id] = transition.touched_at
+            state.waking[transition.user_id] = transition.at
+        elif transition.kind is not TransitionKind.ASLEEP:
             touched[transition.user_id] = transition.touched_at
             state.waking[transition.user_id] = transition.at
         news.append(transition)
     for worker in state.workers.values():
-        hit = _held(worker.leases, touched)
-        halting.halt(
-            state, worker, hit, HaltReason.WOKE, event_at=event.received_at, touched=touched
-        )
+        for users, reason in ((touched, HaltReason.WOKE), (forgotten, HaltReason.DELETED)):
+            hit = _held(worker.leases, users)
+            halting.halt(state, worker, hit, reason, event_at=event.received_at, touched=users)
     for claiming in state.claims.values():
         claiming.woke.update(touched)
+        claiming.woke.update(forgotten)
     if news:
         state.out.append(Project(news))
 

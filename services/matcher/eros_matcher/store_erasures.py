@@ -1,0 +1,89 @@
+"""People who are gone, taken out of others' lists.
+
+What a person had of their own goes with the account (`matcher.forget`). Where others' rows name
+them there is no index: all who left since are looked for in one walk over the tables. Nobody is
+shown them meanwhile, because accounts no longer knows them. Done twice, the second time when every
+list that was being made when they left is long finished.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import asyncpg
+
+from eros_common import logging
+from eros_matcher.ports import ListCache
+from eros_matcher.store_actions import drop_lists
+
+log = logging.get("matcher.erasures")
+
+AGAIN_SECONDS: Final = 900.0
+_AT_ONCE: Final = 1000
+
+_DUE: Final = """
+SELECT user_id, swept_at IS NOT NULL AS again FROM matcher.erasures
+WHERE swept_at IS NULL OR swept_at < clock_timestamp() - $1 * interval '1 second'
+LIMIT $2 FOR UPDATE SKIP LOCKED
+"""
+_FROM_RECOMMENDATIONS: Final = """
+UPDATE matcher.recommendations r SET
+    others = k.others, scores = k.scores, distances = k.distances, reasons = k.reasons
+FROM (
+    SELECT r.user_id, r.list_date,
+        coalesce(array_agg(o.other ORDER BY o.place) FILTER (WHERE o.stays), '{}') AS others,
+        coalesce(array_agg(o.score ORDER BY o.place) FILTER (WHERE o.stays), '{}') AS scores,
+        coalesce(array_agg(o.distance ORDER BY o.place) FILTER (WHERE o.stays), '{}') AS distances,
+        coalesce(array_agg(o.reason ORDER BY o.place) FILTER (WHERE o.stays), '{}') AS reasons
+    FROM matcher.recommendations r
+    CROSS JOIN LATERAL (
+        SELECT u.*, u.other <> ALL ($1) AS stays
+        FROM unnest(r.others, r.scores, r.distances, r.reasons)
+            WITH ORDINALITY u(other, score, distance, reason, place)
+    ) o
+    WHERE r.others && $1
+    GROUP BY r.user_id, r.list_date
+) k
+WHERE r.user_id = k.user_id AND r.list_date = k.list_date
+RETURNING r.user_id
+"""
+_FROM_MATCHES: Final = "DELETE FROM matcher.matches WHERE other_id = ANY ($1) RETURNING user_id"
+_FROM_THE_REST: Final = (
+    "DELETE FROM matcher.decisions WHERE other_id = ANY ($1)",
+    "SELECT matcher.forget_actions_with($1)",
+    "DELETE FROM matcher.blocks WHERE other_id = ANY ($1)",
+    "DELETE FROM matcher.hidden WHERE other_id = ANY ($1)",
+)
+
+
+class PostgresErasures:
+    """In the role `eros_matcher`."""
+
+    def __init__(self, pool: asyncpg.Pool, cache: ListCache) -> None:
+        self._pool = pool
+        self._cache = cache
+
+    async def sweep(self, again_seconds: float = AGAIN_SECONDS) -> int:
+        """Takes out whoever left; how many people that were."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            due = await connection.fetch(_DUE, again_seconds, _AT_ONCE)
+            if not due:
+                return 0
+            # Whole tables are walked over: that may take longer than a request may.
+            await connection.execute("SET LOCAL statement_timeout = 0")
+            users = [row["user_id"] for row in due]
+            named = await connection.fetch(_FROM_RECOMMENDATIONS, users)
+            named += await connection.fetch(_FROM_MATCHES, users)
+            for statement in _FROM_THE_REST:
+                await connection.execute(statement, users)
+            await drop_lists(connection, self._cache, sorted({row["user_id"] for row in named}))
+            await connection.execute(
+                "UPDATE matcher.erasures SET swept_at = clock_timestamp() WHERE user_id = ANY ($1)",
+                [row["user_id"] for row in due if not row["again"]],
+            )
+            await connection.execute(
+                "DELETE FROM matcher.erasures WHERE user_id = ANY ($1)",
+                [row["user_id"] for row in due if row["again"]],
+            )
+        log.info("swept", people=len(users), lists=len(named))
+        return len(users)

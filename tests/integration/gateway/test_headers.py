@@ -1,0 +1,27 @@
+"""Headers that a gRPC server would refuse, or take for its own, end no request."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.gateway.edge import API, Edge
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("x$weird", "1"),
+        ("um'", "0(B;Q"),
+        ("thing-bin", "no base64!"),
+        ("grpc-timeout", "whenever"),
+        ("grpc-encoding", "zip"),
+        ("x-eros-status", "500"),
+    ],
+)
+async def test_a_strange_header_is_nobodys_business(edge: Edge, name: str, value: str) -> None:
+    answer = await edge.call("GET", f"{API}/users/profile", headers={name: value})
+    assert answer.status == 200
+    (call,) = edge.backends.calls
+    assert name not in call.metadata
