@@ -10,8 +10,10 @@ from pathlib import Path
 #: Folders whose packages are importable; `gen` holds generated code.
 IMPORT_ROOTS = (
     "libs/common",
+    "libs/advice",
     "services/accounts",
     "services/activity",
+    "services/assistant",
     "services/scheduler",
     "services/matcher",
     "services/gateway",

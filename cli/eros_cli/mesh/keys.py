@@ -12,7 +12,10 @@ from eros_cli.mesh.data_dir import DataDir
 from eros_common.auth.keyfiles import jwks, private_pem, read_private_key
 
 #: Everyone who calls another service, the operator being whoever types the command.
-IDENTITIES = ("accounts", "activity", "scheduler", "matcher", "worker", "gateway", "operator")
+IDENTITIES = (
+    *("accounts", "activity", "scheduler", "matcher", "worker", "assistant"),
+    *("gateway", "operator"),
+)
 
 
 def ensure_keys(data: DataDir) -> None:

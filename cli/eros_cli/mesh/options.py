@@ -23,6 +23,7 @@ class Part(StrEnum):
     ACTIVITY = "activity"
     SCHEDULER = "scheduler"
     MATCHER = "matcher"
+    ASSISTANT = "assistant"
     WORKER = "worker"
     GATEWAY = "gateway"
 

@@ -19,13 +19,14 @@ from eros_cli.paths import DESCRIPTOR_SET
 START_ORDER = (
     (Part.ACCOUNTS, Part.ACTIVITY),
     (Part.SCHEDULER, Part.MATCHER),
-    (Part.WORKER, Part.GATEWAY),
+    (Part.ASSISTANT, Part.WORKER, Part.GATEWAY),
 )
 _MODULES = {
     Part.ACCOUNTS: "eros_accounts",
     Part.ACTIVITY: "eros_activity",
     Part.SCHEDULER: "eros_scheduler",
     Part.MATCHER: "eros_matcher",
+    Part.ASSISTANT: "eros_assistant",
     Part.WORKER: "eros_matcher.worker",
     # Envoy itself is no Python service; this one stands behind it.
     Part.GATEWAY: "eros_gateway.front",

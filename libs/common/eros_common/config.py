@@ -138,6 +138,7 @@ class PeerSettings(_Settings):
     activity_address: Target = "127.0.0.1:50052"
     scheduler_address: Target = "127.0.0.1:50053"
     matcher_address: Target = "127.0.0.1:50054"
+    assistant_address: Target = "127.0.0.1:50055"
 
 
 class IdentitySettings(_Settings):

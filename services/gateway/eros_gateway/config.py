@@ -86,6 +86,7 @@ class GatewaySettings(TelemetrySettings, PeerSettings):
     activity_address: Targets = "127.0.0.1:50052"
     scheduler_address: Targets = "127.0.0.1:50053"
     matcher_address: Targets = "127.0.0.1:50054"
+    assistant_address: Targets = "127.0.0.1:50055"
     gateway_address: Targets = "127.0.0.1:50056"
     """Of ``eros_gateway.front``: health and documentation."""
     als_address: Targets = "127.0.0.1:50062"

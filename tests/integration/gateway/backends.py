@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 
 from eros.accounts.v1 import accounts_pb2_grpc
 from eros.activity.v1 import activity_pb2_grpc
+from eros.assistant.v1 import assistant_pb2_grpc
 from eros.gateway.v1 import gateway_pb2_grpc
 from eros.matcher.v1 import matcher_pb2_grpc
 from eros.scheduler.v1 import scheduler_pb2_grpc
@@ -35,6 +36,10 @@ SERVICES: dict[str, tuple[str, AddServicer]] = {
     "activity": (
         "eros.activity.v1.ActivityService",
         activity_pb2_grpc.add_ActivityServiceServicer_to_server,
+    ),
+    "assistant": (
+        "eros.assistant.v1.AssistantService",
+        assistant_pb2_grpc.add_AssistantServiceServicer_to_server,
     ),
     "matcher": (
         "eros.matcher.v1.MatcherService",

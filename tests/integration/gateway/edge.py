@@ -192,6 +192,7 @@ async def _until_routed(edge: Edge) -> None:
         "accounts": ("GET", "/users/profile"),
         "activity": ("GET", "/activity/status"),
         "matcher": ("GET", "/matches/daily"),
+        "assistant": ("GET", "/assistant/conversations/00000000-0000-4000-8000-000000000000"),
     }
     for name in probes.keys() & edge.backends.servers.keys() & SERVICES.keys():
         method, path = probes[name]

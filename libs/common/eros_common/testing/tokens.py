@@ -14,7 +14,10 @@ from eros_common.clocks import Clock, SystemClock
 from eros_common.ids import UserId, new_session_id
 
 KID = "test-1"
-SERVICES = ("accounts", "activity", "scheduler", "matcher", "worker", "gateway", "operator")
+SERVICES = (
+    *("accounts", "activity", "scheduler", "matcher", "worker", "assistant"),
+    *("gateway", "operator"),
+)
 Metadata = tuple[tuple[str, str], ...]
 
 

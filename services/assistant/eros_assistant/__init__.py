@@ -1,0 +1,1 @@
+"""The assistant: light by day, prepared by night."""

@@ -1,0 +1,1 @@
+"""An answer for each intent, from the library, the profiles and the night's work."""

@@ -1,0 +1,257 @@
+"""Apertium, kept alive: one pipeline of processes a pair, each stage flushed by a zero byte.
+
+A new process for each sentence takes 300 ms, a living pipeline 2. Apertium is GPL and stays a
+program of its own. A pipeline that dies or hangs is started again by the next request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from eros_assistant.ports import Translated
+from eros_assistant.translation.protecting import names_in, pieces
+from eros_common import logging, telemetry
+from eros_common.ids import UserId
+
+log = logging.get("assistant.apertium")
+
+_SENTENCE_SECONDS: Final = 3.0
+_LONGEST_ANSWER: Final = 1 << 20
+_ISO: Final = {
+    "eng": "en", "spa": "es", "por": "pt", "cat": "ca", "fra": "fr", "ita": "it", "glg": "gl",
+    "oci": "oc", "ron": "ro", "epo": "eo", "deu": "de", "nld": "nl", "eus": "eu",
+}  # fmt: skip
+_GOOD: Final = frozenset((("es", "en"), ("es", "ca"), ("ca", "es"), ("es", "pt"), ("pt", "es")))
+"""Pairs whose translations read well; the others are understood."""
+# What begins each stage's own escapes in Apertium's stream format.
+_ESCAPED: Final = str.maketrans({c: f"\\{c}" for c in "[]{}^$/\\@<>"})
+# Stages that know the flag under another name, or flush by themselves.
+_FLUSHED: Final = "-z"
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Where Apertium is: `root` is / or a folder that packages were unpacked into."""
+
+    root: Path
+    modes: Mapping[tuple[str, str], Path]
+
+    @classmethod
+    def find(cls, folder: Path | None) -> Installation | None:
+        """In `folder` if it is there, else in the system."""
+        for root in (*(() if folder is None else (folder,)), Path("/")):
+            modes = _modes(root / "usr/share/apertium/modes")
+            if modes and shutil.which("lt-proc", path=str(root / "usr/bin")):
+                return cls(root, modes)
+        return None
+
+    def stages(self, pair: tuple[str, str]) -> list[list[str]]:
+        """The commands of a pair, each with its flag to flush at a zero byte."""
+        return [_stage(part, self.root) for part in self.modes[pair].read_text().split("|")]
+
+    def environment(self) -> dict[str, str]:
+        libraries = ":".join(
+            str(folder)
+            for folder in (
+                self.root / "usr/lib",
+                *sorted((self.root / "usr/lib").glob("*-linux-gnu")),
+            )
+        )
+        path = f"{self.root / 'usr/bin'}:{os.environ.get('PATH', '')}"
+        found = {"PATH": path, "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8"}
+        if self.root != Path("/"):
+            found["LD_LIBRARY_PATH"] = libraries
+        return found
+
+
+@dataclass(slots=True)
+class _Pipeline:
+    """Running stages of one pair; one text at a time."""
+
+    processes: list[asyncio.subprocess.Process]
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def alive(self) -> bool:
+        return all(process.returncode is None for process in self.processes)
+
+    async def exchange(self, text: str) -> str:
+        """Raises OSError, EOFError or TimeoutError."""
+        stdin, stdout = self.processes[0].stdin, self.processes[-1].stdout
+        assert stdin is not None
+        assert stdout is not None
+        async with self.lock, asyncio.timeout(_SENTENCE_SECONDS):
+            stdin.write(text.encode() + b"\0")
+            await stdin.drain()
+            answer = await stdout.readuntil(b"\0")
+        return answer[:-1].decode("utf-8", "replace")
+
+    async def end(self) -> None:
+        for process in self.processes:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.kill()
+        await asyncio.gather(*(process.wait() for process in self.processes))
+
+
+class Apertium:
+    """See `eros_assistant.ports.TranslationEngine`."""
+
+    name = "apertium"
+
+    def __init__(self, installation: Installation | None) -> None:
+        self._installation = installation
+        self._running: dict[tuple[str, str], _Pipeline] = {}
+        self._starting = asyncio.Lock()
+        self._starts = telemetry.meter().create_counter("eros.assistant.apertium.starts")
+
+    def pairs(self) -> frozenset[tuple[str, str]]:
+        return frozenset() if self._installation is None else frozenset(self._installation.modes)
+
+    def processes(self) -> list[int]:
+        """Of the pipelines that run, for tests and diagnosis."""
+        return [p.pid for pipeline in self._running.values() for p in pipeline.processes]
+
+    async def translate(
+        self, text: str, source: str, target: str, *, user: UserId
+    ) -> Translated | None:
+        pair = (source, target)
+        if pair not in self.pairs():
+            return None
+        parts = []
+        for piece in pieces(text):
+            translated = piece.text if piece.fixed else await self._sentence(pair, piece.text)
+            if translated is None:
+                return None
+            parts.append(translated)
+        quality = "good" if pair in _GOOD else "modest"
+        return Translated("".join(parts), self.name, quality)
+
+    async def warm(self) -> None:
+        """Starts the pipelines between the two languages of the product."""
+        for pair in (("en", "es"), ("es", "en")):
+            if pair in self.pairs():
+                await self._sentence(pair, "hello" if pair[0] == "en" else "hola")
+
+    async def close(self) -> None:
+        for pipeline in self._running.values():
+            await pipeline.end()
+        self._running.clear()
+
+    async def _sentence(self, pair: tuple[str, str], text: str) -> str | None:
+        names = names_in(text)
+        escaped = text.translate(_ESCAPED)
+        for position, name in enumerate(names):
+            escaped = escaped.replace(name, f"Xq{_LETTERS[position % 26]}zw", 1)
+        for _ in range(2):
+            pipeline = await self._pipeline(pair)
+            if pipeline is None:
+                return None
+            try:
+                answer = await pipeline.exchange(escaped)
+            except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError) as error:
+                log.warning("restarting", pair="-".join(pair), error=type(error).__name__)
+                await self._drop(pair, pipeline)
+                continue
+            return _clean(answer, names)
+        return None
+
+    async def _pipeline(self, pair: tuple[str, str]) -> _Pipeline | None:
+        async with self._starting:
+            found = self._running.get(pair)
+            if found is not None and found.alive:
+                return found
+            if found is not None:
+                del self._running[pair]
+                await found.end()
+            try:
+                started = await self._start(pair)
+            except OSError as error:
+                log.warning("cannot_start", pair="-".join(pair), error=type(error).__name__)
+                return None
+            self._running[pair] = started
+            self._starts.add(1, {"pair": "-".join(pair)})
+            return started
+
+    async def _drop(self, pair: tuple[str, str], pipeline: _Pipeline) -> None:
+        async with self._starting:
+            if self._running.get(pair) is pipeline:
+                del self._running[pair]
+        await pipeline.end()
+
+    async def _start(self, pair: tuple[str, str]) -> _Pipeline:
+        assert self._installation is not None
+        environment = self._installation.environment()
+        processes: list[asyncio.subprocess.Process] = []
+        incoming: int = asyncio.subprocess.PIPE
+        stages = self._installation.stages(pair)
+        try:
+            for number, command in enumerate(stages):
+                last = number == len(stages) - 1
+                reading, writing = (-1, asyncio.subprocess.PIPE) if last else os.pipe()
+                try:
+                    process = await asyncio.create_subprocess_exec(
+                        *command,
+                        stdin=incoming,
+                        stdout=writing,
+                        stderr=asyncio.subprocess.DEVNULL,
+                        env=environment,
+                        limit=_LONGEST_ANSWER,
+                    )
+                finally:
+                    if incoming != asyncio.subprocess.PIPE:
+                        os.close(incoming)
+                    if not last:
+                        os.close(writing)
+                processes.append(process)
+                incoming = reading
+        except OSError:
+            await _Pipeline(processes).end()
+            raise
+        return _Pipeline(processes)
+
+
+_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
+
+
+def _modes(folder: Path) -> dict[tuple[str, str], Path]:
+    found = {}
+    for path in sorted(folder.glob("*.mode")):
+        source, _, target = path.stem.partition("-")
+        if (left := _ISO.get(source)) and (right := _ISO.get(target)):
+            found[left, right] = path
+    return found
+
+
+def _stage(part: str, root: Path) -> list[str]:
+    words = [word for word in shlex.split(part) if word not in ("$1", "$2")]
+    program, rest = words[0], words[1:]
+    moved = [str(root / word[1:]) if word.startswith("/usr/") else word for word in rest]
+    name = Path(program).name
+    found = str(root / "usr/bin" / name)
+    if name == "lt-proc" and "-g" in moved:
+        # Without marks on what it does not know: `-n` in place of `-g`.
+        moved[moved.index("-g")] = "-n"
+    if _FLUSHED not in moved:
+        moved.insert(0, _FLUSHED)
+    return [found, *moved]
+
+
+def _clean(answer: str, names: list[str]) -> str:
+    for position, name in enumerate(names):
+        mark = f"Xq{_LETTERS[position % 26]}zw"
+        answer = answer.replace(f"*{mark}", mark).replace(mark, name, 1)
+    unmarked = answer.replace("*", "").replace("~", "")
+    return "".join(
+        character
+        for position, character in enumerate(unmarked)
+        if character != "\\" or unmarked[position - 1 : position] == "\\"
+    )
