@@ -67,12 +67,19 @@ CMD ["python", "-m", "eros_scheduler"]
 # Also the workers': python -m eros_matcher.worker
 FROM service AS matcher
 COPY --from=matcher-packages /venv /venv
+COPY libs/advice/eros_advice /app/eros_advice
 COPY services/matcher/eros_matcher /app/eros_matcher
 CMD ["python", "-m", "eros_matcher"]
 
 FROM service AS assistant
 COPY --from=assistant-packages /venv /venv
+COPY libs/advice/eros_advice /app/eros_advice
 COPY services/assistant/eros_assistant /app/eros_assistant
+# The head is trained from the phrases here, so that no start has to.
+ENV EROS_ASSISTANT_HEAD_DIR=/app/head
+USER root
+RUN mkdir /app/head && python -m eros_assistant.understanding /app/head
+USER 10001:10001
 CMD ["python", "-m", "eros_assistant"]
 
 # Envoy comes as a package; the gateway's own service is python -m eros_gateway.front

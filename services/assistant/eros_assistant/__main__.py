@@ -28,6 +28,7 @@ from eros_assistant.translation.apertium import Apertium, Installation
 from eros_assistant.translation.model_engine import ModelTranslator
 from eros_assistant.translation.translating import Translator
 from eros_common import logging, postgres
+from eros_common.cache_reads import CacheReads
 from eros_common.lifecycle import App, main
 from eros_common.redis import open_redis
 
@@ -61,16 +62,17 @@ async def compose(app: App[AssistantSettings]) -> None:
             size=settings.database_pool_size,
         )
     )
-    cache = ValkeyConversations(
-        await app.enter(
-            open_redis(
-                settings.cache_redis_url,
-                app=app.name,
-                timeout_seconds=store_cache.TIMEOUT_SECONDS,
-                retries=0,
-            )
+    redis = await app.enter(
+        open_redis(
+            settings.cache_redis_url,
+            app=app.name,
+            timeout_seconds=store_cache.TIMEOUT_SECONDS,
+            retries=0,
         )
     )
+    reads = CacheReads(redis, clock)
+    app.background("assistant.cache_reads", reads.run)
+    cache = ValkeyConversations(redis, reads)
     use = PostgresModelUse(pool)
     model = _model(app, use)
     apertium = Apertium(Installation.find(settings.assistant_apertium_dir))

@@ -73,10 +73,20 @@ class Assistant:
         self._translation = translation
         self._model = model
         meter = telemetry.meter()
-        self._answers = meter.create_counter("eros.assistant.answers", unit="{answer}")
-        self._seconds = meter.create_histogram("eros.assistant.answer.duration", unit="s")
-        self._warned = meter.create_counter("eros.assistant.warnings", unit="{warning}")
-        self._fallbacks = meter.create_counter("eros.assistant.model.fallbacks", unit="{answer}")
+        self._answers = meter.create_counter(
+            "eros.assistant.answers", unit="{answer}", description="Answers by intent and engine."
+        )
+        self._seconds = meter.create_histogram(
+            "eros.assistant.answer.duration", unit="s", description="From a text to its answer."
+        )
+        self._warned = meter.create_counter(
+            "eros.assistant.warnings", unit="{warning}", description="Warnings given, by kind."
+        )
+        self._fallbacks = meter.create_counter(
+            "eros.assistant.model.fallbacks",
+            unit="{answer}",
+            description="Embedded answers in place of the model's, by reason.",
+        )
 
     async def chat(self, caller: Caller, text: str, before: Sequence[str]) -> Answer:
         """The answer to a message; `before` is what was said before it, the newest last."""

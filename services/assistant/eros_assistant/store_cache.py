@@ -16,7 +16,8 @@ from redis.exceptions import RedisError
 
 from eros_advice.prepared import prepared_key
 from eros_assistant.domain.conversations import ConversationId
-from eros_common import logging, telemetry
+from eros_common import logging
+from eros_common.cache_reads import CacheReads
 from eros_common.ids import UserId
 
 log = logging.get("assistant.cache")
@@ -51,12 +52,12 @@ return redis.call('DEL', KEYS[1])
 class ValkeyConversations:
     """See `eros_assistant.ports.ConversationCache` and `PreparedAnswers`."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, reads: CacheReads) -> None:
         self._client = client
+        self._reads = reads
         self._fill = client.register_script(_FILL)
         self._forget = client.register_script(_FORGET)
         self._resting_until = 0.0
-        self._reads = telemetry.meter().create_counter("eros.cache.reads")
 
     async def get(self, user: UserId, conversation: ConversationId) -> bytes | None:
         return await self._read("conversation", _key(user, conversation))
@@ -98,7 +99,7 @@ class ValkeyConversations:
 
     async def _read(self, name: str, key: str) -> bytes | None:
         found = await self._try("get", lambda: self._client.get(key))
-        self._reads.add(1, {"key": name, "outcome": "miss" if found is None else "hit"})
+        self._reads.note(name, hit=found is not None)
         # The client speaks bytes; its types say that it might not.
         return found if isinstance(found, bytes) else None
 

@@ -76,7 +76,7 @@ class PlayedMatcher(matcher_pb2_grpc.MatcherServiceServicer):
     async def GetDailyMatches(
         self, request: Any, context: Any
     ) -> matcher_pb2.GetDailyMatchesResponse:
-        assert current_user()
+        current_user()
         return matcher_pb2.GetDailyMatchesResponse(
             success=True,
             matches=[
@@ -159,12 +159,13 @@ async def start(
 ) -> AsyncIterator[Service]:
     """The service with settings of the test's own."""
     tokens = TestTokens()
-    accounts, activity = PlayedAccounts(), PlayedActivity()
+    accounts, activity = PlayedAccounts(), PlayedActivity()  # type: ignore[abstract]
+    matcher = PlayedMatcher()  # type: ignore[abstract]
     async with AsyncExitStack() as stack:
         addresses = {}
         for name, add, played in (
             ("accounts", accounts_pb2_grpc.add_AccountsServiceServicer_to_server, accounts),
-            ("matcher", matcher_pb2_grpc.add_MatcherServiceServicer_to_server, PlayedMatcher()),
+            ("matcher", matcher_pb2_grpc.add_MatcherServiceServicer_to_server, matcher),
             ("activity", activity_pb2_grpc.add_ActivityServiceServicer_to_server, activity),
         ):
             server = await stack.enter_async_context(

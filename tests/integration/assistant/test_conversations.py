@@ -63,7 +63,7 @@ async def test_it_is_its_owners_only(assistant: Service) -> None:
     ):
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await call
-        assert from_rpc_error(refused.value).code is ErrorCode.NOT_FOUND  # type: ignore[arg-type]
+        assert from_rpc_error(refused.value).code is ErrorCode.NOT_FOUND
     assert len((await assistant.read(conversation)).messages) == 2
 
 
@@ -83,7 +83,7 @@ async def test_what_is_blank_or_too_long_is_refused(assistant: Service) -> None:
     for message in ("   \n", "x" * 4001):
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await assistant.chat(message)
-        error = from_rpc_error(refused.value)  # type: ignore[arg-type]
+        error = from_rpc_error(refused.value)
         assert error.code is ErrorCode.INVALID_ARGUMENT
         assert error.fields[0].field == "message"
     with pytest.raises(grpc.aio.AioRpcError):
@@ -113,7 +113,7 @@ async def test_everything_goes_with_the_account(
                 await asyncio.sleep(0.02)
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await assistant.read(conversation)
-    assert refused.value.code() is grpc.StatusCode.NOT_FOUND  # type: ignore[attr-defined]
+    assert refused.value.code() is grpc.StatusCode.NOT_FOUND
 
 
 async def test_activity_hears_of_it_at_once(assistant: Service) -> None:

@@ -48,8 +48,12 @@ class OpenAiModel:
         self._breaker = breaker
         self._clock = clock
         meter = telemetry.meter()
-        self._tokens = meter.create_counter("eros.assistant.model.tokens", unit="{token}")
-        self._calls = meter.create_counter("eros.assistant.model.calls", unit="{call}")
+        self._tokens = meter.create_counter(
+            "eros.assistant.model.tokens", unit="{token}", description="Tokens spent, estimated."
+        )
+        self._calls = meter.create_counter(
+            "eros.assistant.model.calls", unit="{call}", description="Calls by outcome."
+        )
 
     async def stream(self, user: UserId, system: str, prompt: str) -> AsyncIterator[str]:
         expected = (len(system) + len(prompt)) // _CHARACTERS_A_TOKEN

@@ -111,7 +111,9 @@ class Apertium:
         self._installation = installation
         self._running: dict[tuple[str, str], _Pipeline] = {}
         self._starting = asyncio.Lock()
-        self._starts = telemetry.meter().create_counter("eros.assistant.apertium.starts")
+        self._starts = telemetry.meter().create_counter(
+            "eros.assistant.apertium.starts", unit="{start}", description="Pipelines started."
+        )
 
     def pairs(self) -> frozenset[tuple[str, str]]:
         return frozenset() if self._installation is None else frozenset(self._installation.modes)

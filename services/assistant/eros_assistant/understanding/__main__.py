@@ -1,5 +1,7 @@
-"""Trains the head: `python -m eros_assistant.understanding [FILE]`; without one, where the service
-looks for it."""
+"""Trains the head: `python -m eros_assistant.understanding [FILE or FOLDER]`.
+
+Without one it goes where the service looks for it.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,10 @@ from eros_assistant.understanding.trained import default_folder, fingerprint, tr
 
 
 def main() -> None:
-    if len(sys.argv) > 1:
-        path = Path(sys.argv[1])
-    else:
-        path = default_folder() / f"intents-{fingerprint()}.npz"
-        path.parent.mkdir(parents=True, exist_ok=True)
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else default_folder()
+    if path.suffix != ".npz":
+        path.mkdir(parents=True, exist_ok=True)
+        path /= f"intents-{fingerprint()}.npz"
     train_to(path)
     print(path, file=sys.stderr)
 
