@@ -77,11 +77,12 @@ def test_everybody_gets_an_address_of_their_own() -> None:
     addresses = choose_addresses(MeshOptions(workers=3, environment={}))
     listeners = [*addresses.services.values(), *addresses.workers]
     listeners += [addresses.access_log, addresses.gateway]
-    assert len(set(listeners)) == len(listeners) == 5 + 3 + 2
+    assert len(set(listeners)) == len(listeners) == 6 + 3 + 2
     assert set(addresses.services) == {
         Part.ACCOUNTS,
         Part.ACTIVITY,
         Part.SCHEDULER,
         Part.MATCHER,
+        Part.ASSISTANT,
         Part.GATEWAY,
     }
