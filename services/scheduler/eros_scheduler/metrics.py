@@ -7,6 +7,8 @@ from typing import Final
 from eros_common import logging, telemetry
 from eros_common.clocks import Clock
 from eros_common.phases import Phase
+from eros_scheduler.core.events import BatchEnded
+from eros_scheduler.core.instructions import SendLease
 from eros_scheduler.core.model import HaltRecord
 from eros_scheduler.core.state import KindTally, State
 from eros_scheduler.overview import Counting
@@ -15,6 +17,8 @@ from eros_scheduler.ports import Counts, StoreUnavailableError
 log = logging.get("scheduler.metrics")
 
 _EVERY_SECONDS: Final = 5.0
+_SIZES: Final = (1, 5, 10, 20, 50, 100, 150, 200, 250, 300)
+_SECONDS: Final = (0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600)
 
 
 class HaltMetrics:
@@ -29,6 +33,13 @@ class HaltMetrics:
             "eros.scheduler.halt.duration",
             unit="ms",
             description="From the touch (or its news) to each stage of a halt",
+            explicit_bucket_boundaries_advisory=telemetry.MILLISECONDS,
+        )
+
+        self._leg = meter.create_histogram(
+            "eros.scheduler.halt.leg",
+            unit="ms",
+            description="Each leg of a halt by itself",
             explicit_bucket_boundaries_advisory=telemetry.MILLISECONDS,
         )
 
@@ -48,6 +59,46 @@ class HaltMetrics:
                 # By two machines' clocks a stage may end before it began.
                 milliseconds = max(0.0, at - begin) * 1000
                 self._duration.record(milliseconds, {"reason": reason, "stage": stage})
+        legs = {
+            "event": (halt.touched_at, halt.event_at),
+            "dispatch": (halt.event_at, halt.dispatched_at),
+            "stream": (halt.dispatched_at, halt.received_at),
+            "durable": (halt.received_at, halt.durable_at),
+            "left": (halt.received_at, halt.left_at),
+        }
+        for leg, (since, until) in legs.items():
+            if since is not None and until is not None:
+                milliseconds = max(0.0, until - since) * 1000
+                self._leg.record(milliseconds, {"reason": reason, "leg": leg})
+
+
+class BatchMetrics:
+    """Of batches, as they are sent and as they end."""
+
+    def __init__(self) -> None:
+        meter = telemetry.meter()
+        self._size = meter.create_histogram(
+            "eros.scheduler.batch.size",
+            unit="{job}",
+            description="Jobs in a batch that was sent",
+            explicit_bucket_boundaries_advisory=_SIZES,
+        )
+        self._duration = meter.create_histogram(
+            "eros.scheduler.batch.duration",
+            unit="s",
+            description="From the lease of a batch to its last commit",
+            explicit_bucket_boundaries_advisory=_SECONDS,
+        )
+
+    def sent(self, lease: SendLease) -> None:
+        self._size.record(len(lease.leases), {"kind": lease.kind.name.lower()})
+
+    def ended(self, end: BatchEnded, state: State) -> None:
+        """Before the core hears of it, which forgets what the batch was."""
+        worker = state.worker(end.worker, end.session)
+        if worker is not None and worker.kind is not None:
+            kind = worker.kind.name.lower()
+            self._duration.record(end.seconds, {"kind": kind, "failed": end.failed > 0})
 
 
 class NightMetrics:

@@ -10,6 +10,7 @@ from typing import assert_never
 from eros_common import logging, telemetry
 from eros_matcher.worker import events as ev
 from eros_matcher.worker import instructions as do
+from eros_matcher.worker.cap_error import CapError
 from eros_matcher.worker.computing import Computing
 from eros_matcher.worker.core import WorkerCore
 from eros_matcher.worker.halts import HaltCommitter
@@ -26,6 +27,8 @@ from eros_matcher.worker.stream import WorkStream
 log = logging.get("worker")
 
 TICK_SECONDS = 1.0
+IDLE_TICKS = 8
+"""So many ticks pass between two reports of a worker that has nothing to do."""
 
 
 class WorkerGaveUpError(Exception):
@@ -62,6 +65,12 @@ class Worker:
         self._cpu_cap = meter.create_gauge(
             "eros.worker.cpu.cap", unit="1", description="Share of one core it may take"
         )
+        self._cap_error = CapError()
+        self._cap_errors = meter.create_gauge(
+            "eros.worker.cpu.cap.error",
+            unit="1",
+            description="Share of a core taken beyond the cap in the last 10 s; negative: below it",
+        )
         self._rows = meter.create_gauge(
             "eros.worker.rows", unit="{person}", description="People the compute child works on"
         )
@@ -82,6 +91,7 @@ class Worker:
     async def run(self) -> None:
         """For ever: the tick. Raises WorkerGaveUpError."""
         seen_cpu, seen_at = self.computing.child.cpu_seconds(), time.monotonic()
+        idle = 0
         while True:
             done, _ = await asyncio.wait({self._gave_up}, timeout=TICK_SECONDS)
             if done:
@@ -90,10 +100,18 @@ class Worker:
             flight = self._core.flight
             share = (cpu - seen_cpu) / (now - seen_at)
             cap = flight.batch.cpu_cap if flight else 0.0
-            self.stream.send_status(cpu=share, cpu_cap=cap, rows_running=self.computing.rows_inside)
+            idle = idle + 1 if flight is None else 0
+            # While everybody is awake nobody learns anything from it: now and then is enough.
+            if idle % IDLE_TICKS <= 1:
+                self.stream.send_status(
+                    cpu=share, cpu_cap=cap, rows_running=self.computing.rows_inside
+                )
             self._cpu.set(share)
             self._cpu_cap.set(cap)
             self._rows.set(self.computing.rows_inside)
+            error = self._cap_error.look(wall=now, cpu=cpu, cap=cap)
+            if error is not None:
+                self._cap_errors.set(error)
             seen_cpu, seen_at = cpu, now
             self.dispatch(ev.Ticked(self._wall()))
 
