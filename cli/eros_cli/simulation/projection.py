@@ -70,7 +70,9 @@ class Projection:
         jobs = scheduler.database.jobs
 
         def sleep(batch: Sequence[Transition]) -> Sequence[OwnedJob]:
-            result_of(jobs.fall_asleep(batch))
+            result_of(
+                jobs.fall_asleep([each for each in batch if not scheduler.core.outdated(each)])
+            )
             return ()
 
         def woken(batch: Sequence[Transition], leased: Sequence[OwnedJob]) -> None:

@@ -11,7 +11,7 @@ from eros_common.clocks import Clock
 from eros_scheduler.core import answers as an
 from eros_scheduler.core import events as ev
 from eros_scheduler.core import instructions as do
-from eros_scheduler.core.model import JobKind
+from eros_scheduler.core.model import JobKind, Transition
 from eros_scheduler.ports import JobStore, LeasedRows, StoreUnavailableError
 from eros_scheduler.projection import Projection
 from eros_scheduler.retrying import until_available
@@ -42,6 +42,7 @@ class Effects:
         jobs: JobStore,
         clock: Clock,
         post: Callable[[ev.Event], None],
+        outdated: Callable[[Transition], bool],
         *,
         lease_seconds: float,
     ) -> None:
@@ -49,7 +50,7 @@ class Effects:
         self._clock = clock
         self._post = post
         self._lease_seconds = lease_seconds
-        self._projection = Projection(jobs, clock, post)
+        self._projection = Projection(jobs, clock, post, outdated)
         self._tasks: asyncio.TaskGroup | None = None
         self._upkeep: set[type[do.Instruction]] = set()
 

@@ -40,7 +40,7 @@ class Engine:
         self._halts = halts
         self._clock = clock
         self._tick_seconds = tick_seconds
-        self._effects = Effects(jobs, clock, self.post, lease_seconds=lease_seconds)
+        self._effects = Effects(jobs, clock, self.post, core.outdated, lease_seconds=lease_seconds)
         self._outboxes: dict[SessionId, Outbox] = {}
         self._numbers = count(1)
         self._metrics = HaltMetrics()

@@ -3,12 +3,12 @@ database is not there; whether what was asked was done is not known then."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from eros_common.ids import JobToken, UserId, WorkerId
 from eros_common.phases import Phase
@@ -125,8 +125,20 @@ class Counts:
     day_ready: int = 0
 
 
+NOBODY_KNOWN: Final = datetime(1, 1, 2, tzinfo=UTC)
+_ANNOUNCED: Final = timedelta(minutes=1)
+
+
+def known_until(known: datetime, sleepers: Iterable[Transition]) -> datetime:
+    """Sleepers are announced in the order in which they were seen last, give or take a little for
+    the shards of activity. So everybody who was seen last by this time (night) and sleeps is among
+    the sleepers, or woke while they were listed."""
+    return max([known, *(sleeper.at - _ANNOUNCED for sleeper in sleepers)])
+
+
 class SleepSnapshot(Protocol):
-    """Everybody who sleeps, bit by bit; then whoever is not among them counts as awake."""
+    """Everybody who sleeps, bit by bit; then whoever is not among them counts as awake, and as
+    seen since the sleep that is known of them, if the snapshot would know of that one."""
 
     async def add(self, sleepers: Sequence[Transition]) -> None: ...
 

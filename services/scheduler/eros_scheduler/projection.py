@@ -21,14 +21,21 @@ SLEEPS_WAIT_SECONDS = 0.1
 
 
 class Projection:
-    """`on_applied` hears of the wakes that the rows know of."""
+    """`on_applied` hears of the wakes that the rows know of; `outdated` says of a sleep that its
+    person is known to have woken since: it is not written then, not even for the moment until the
+    wake is."""
 
     def __init__(
-        self, jobs: JobStore, clock: Clock, on_applied: Callable[[WakesApplied], None]
+        self,
+        jobs: JobStore,
+        clock: Clock,
+        on_applied: Callable[[WakesApplied], None],
+        outdated: Callable[[Transition], bool],
     ) -> None:
         self._jobs = jobs
         self._clock = clock
         self._on_applied = on_applied
+        self._outdated = outdated
         self._wakes = Batcher(self._wake, max_items=BATCH, max_seconds=0, max_pending=maxsize)
         self._sleeps = Batcher(
             self._sleep, max_items=BATCH, max_seconds=SLEEPS_WAIT_SECONDS, max_pending=maxsize
@@ -46,7 +53,11 @@ class Projection:
 
     async def _sleep(self, batch: Sequence[Transition]) -> None:
         newest = _newest(batch)
-        await until_available(self._clock, lambda: self._jobs.fall_asleep(newest))
+
+        async def write() -> None:
+            await self._jobs.fall_asleep([sleep for sleep in newest if not self._outdated(sleep)])
+
+        await until_available(self._clock, write)
 
     async def _wake(self, batch: Sequence[Transition]) -> None:
         newest = _newest(batch)

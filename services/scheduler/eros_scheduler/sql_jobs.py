@@ -145,12 +145,20 @@ WITH others AS MATERIALIZED (
     ORDER BY j.user_id, j.kind
     FOR UPDATE OF j
 ), woken AS (
-    UPDATE scheduler.jobs j SET asleep_since = NULL, rested_at = NULL
+    UPDATE scheduler.jobs j SET
+        asleep_since = NULL, rested_at = NULL,
+        seen_at = CASE
+            WHEN j.asleep_since <= $1
+            THEN greatest(j.seen_at, j.asleep_since + interval '1 microsecond')
+            ELSE j.seen_at
+            END
     FROM others WHERE j.user_id = others.user_id AND j.kind = others.kind
     RETURNING j.user_id, j.kind, j.token, j.owner, j.state
 )
 SELECT user_id, kind, token, owner FROM woken WHERE state = 'l'
 """
+"""$1: whoever was seen last by then and is not among the sleepers was seen since (see `ports.py`):
+the news that they fell asleep then, still under way somewhere, is outdated."""
 
 UNHEARD: Final = """
 SELECT user_id FROM scheduler.jobs WHERE kind = 3 AND asleep_since IS NULL AND seen_at < $1

@@ -22,7 +22,16 @@ from eros_scheduler.core.model import (
     Transition,
     Zone,
 )
-from eros_scheduler.ports import Counts, JobState, JobView, KindCount, LeasedRows, SleepSnapshot
+from eros_scheduler.ports import (
+    NOBODY_KNOWN,
+    Counts,
+    JobState,
+    JobView,
+    KindCount,
+    LeasedRows,
+    SleepSnapshot,
+    known_until,
+)
 from eros_scheduler.store_memory_fences import MemoryFences
 from eros_scheduler.store_memory_table import Row, Table
 
@@ -138,8 +147,9 @@ class MemoryJobs:
     async def snapshot(self) -> AsyncIterator[SleepSnapshot]:
         yield _MemorySnapshot(self)
 
-    async def wake_others(self, sleepers: set[UserId]) -> list[OwnedJob]:
-        """Whoever is not among the sleepers counts as awake; returns what is leased of theirs."""
+    async def wake_others(self, sleepers: set[UserId], known: datetime) -> list[OwnedJob]:
+        """Whoever is not among the sleepers counts as awake, and as seen since they fell asleep, if
+        that was by the time `known`; returns what is leased of theirs."""
         woken = [
             row
             for row in self._table.rows()
@@ -148,6 +158,8 @@ class MemoryJobs:
             and row.user_id not in sleepers
         ]
         for row in woken:
+            if row.asleep_since is not None and row.asleep_since <= known:
+                row.seen_at = max(row.seen_at, row.asleep_since + datetime.resolution)
             self._wake(row)
         return [row.owned() for row in woken if row.state is JobState.LEASED]
 
@@ -258,10 +270,12 @@ class _MemorySnapshot:
     def __init__(self, jobs: MemoryJobs) -> None:
         self._jobs = jobs
         self._sleepers: set[UserId] = set()
+        self._known_until = NOBODY_KNOWN
 
     async def add(self, sleepers: Sequence[Transition]) -> None:
+        self._known_until = known_until(self._known_until, sleepers)
         await self._jobs.fall_asleep(sleepers)
         self._sleepers.update(sleeper.user_id for sleeper in sleepers)
 
     async def finish(self) -> Sequence[OwnedJob]:
-        return await self._jobs.wake_others(self._sleepers)
+        return await self._jobs.wake_others(self._sleepers, self._known_until)

@@ -16,6 +16,7 @@ from eros_scheduler import sql_jobs, sql_reports
 from eros_scheduler.core.instructions import Attempt
 from eros_scheduler.core.model import RULES, HeldJob, JobKind, OwnedJob, Transition, Zone
 from eros_scheduler.ports import (
+    NOBODY_KNOWN,
     Counts,
     JobState,
     JobView,
@@ -23,6 +24,7 @@ from eros_scheduler.ports import (
     LeasedRows,
     SleepSnapshot,
     StoreUnavailableError,
+    known_until,
 )
 from eros_scheduler.store_postgres_rows import leased, owned, unavailable
 
@@ -204,8 +206,10 @@ class _PostgresSnapshot:
     def __init__(self, jobs: PostgresJobs, connection: PoolConnectionProxy) -> None:
         self._jobs = jobs
         self._connection = connection
+        self._known_until = NOBODY_KNOWN
 
     async def add(self, sleepers: Sequence[Transition]) -> None:
+        self._known_until = known_until(self._known_until, sleepers)
         await self._jobs.fall_asleep(sleepers)
         with unavailable():
             await self._connection.copy_records_to_table(
@@ -218,7 +222,9 @@ class _PostgresSnapshot:
                 milliseconds = round(SNAPSHOT_TIMEOUT_SECONDS * 1000)
                 await self._connection.execute(f"SET LOCAL statement_timeout = {milliseconds}")
                 rows = await self._connection.fetch(
-                    sql_jobs.WAKE_OTHERS, timeout=SNAPSHOT_TIMEOUT_SECONDS
+                    sql_jobs.WAKE_OTHERS,
+                    self._known_until,
+                    timeout=SNAPSHOT_TIMEOUT_SECONDS,
                 )
                 await self._connection.execute(sql_jobs.SNAPSHOT_OVER)
         return owned(rows)

@@ -134,3 +134,20 @@ async def test_whoever_counts_as_awake_and_was_not_heard_of_is_found(stores: Sto
     assert list(await stores.jobs.unheard(NIGHT - MINUTE)) == [never]
     assert set(await stores.jobs.unheard(NIGHT + MINUTE)) == {never, woke}
     assert asleep not in await stores.jobs.unheard(NIGHT + MINUTE)
+
+
+async def test_late_news_of_a_sleep_do_not_undo_a_snapshot(stores: Stores) -> None:
+    one, two, other = await stores.asleep(3)
+    later = DUE + 30 * MINUTE
+    async with stores.jobs.snapshot() as snapshot:
+        await stores.sleep([two], later)
+        await snapshot.add([Transition(other, TransitionKind.ASLEEP, DUE + 10 * MINUTE)])
+        await snapshot.finish()
+    # They woke since: whoever still writes that they fell asleep then is behind the times.
+    await stores.sleep([one], DUE)
+    assert (await stores.row(one, MATCH)).asleep_since is None
+    # This one fell asleep while the snapshot was made; the stream tells of it behind the snapshot.
+    await stores.sleep([two], later)
+    assert (await stores.row(two, MATCH)).asleep_since == later
+    await stores.sleep([one], later)
+    assert (await stores.row(one, MATCH)).asleep_since == later

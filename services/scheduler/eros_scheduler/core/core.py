@@ -8,7 +8,7 @@ from eros_scheduler.core import answers as an
 from eros_scheduler.core import claims, halting, streams, watching, yielding
 from eros_scheduler.core import events as ev
 from eros_scheduler.core.instructions import Instruction, LoadZones, SendDrain, TakeExpired
-from eros_scheduler.core.model import CoreSettings, HaltReason, Now
+from eros_scheduler.core.model import CoreSettings, HaltReason, Now, Transition
 from eros_scheduler.core.state import State
 
 
@@ -82,6 +82,11 @@ class SchedulerCore:
                 assert_never(event)
         done, state.out = state.out, []
         return done
+
+    def outdated(self, sleep: Transition) -> bool:
+        """Whether its person is known to have woken since, though the job rows may not know."""
+        woke_at = self.state.waking.get(sleep.user_id)
+        return woke_at is not None and woke_at > sleep.at
 
     def alarm(self, now: Now) -> float | None:
         """Wall seconds until something is to happen by itself before the next tick, if so."""
