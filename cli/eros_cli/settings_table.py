@@ -6,6 +6,7 @@ import inspect
 import re
 import sys
 from importlib import import_module, util
+from pathlib import Path
 from typing import Any
 
 from pydantic_settings import BaseSettings
@@ -64,6 +65,8 @@ def _default(info: Any) -> str:
     value = info.default
     text = value.get_secret_value() if hasattr(value, "get_secret_value") else value
     text = text.strftime("%H:%M") if hasattr(text, "strftime") else text
+    if isinstance(text, Path) and text.is_relative_to(CHECKOUT):
+        text = text.relative_to(CHECKOUT)  # the same wherever the checkout is
     return "unset" if text is None or text == "" else f"`{text}`"
 
 
