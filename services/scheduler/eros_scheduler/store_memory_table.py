@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -89,8 +90,8 @@ class Row:
         )
 
 
-_Queue = list[tuple[datetime, UserId]]
-_KindQueue = list[tuple[datetime, UserId, JobKind]]
+_Queue = list[tuple[datetime, int, UserId]]
+_KindQueue = list[tuple[datetime, int, UserId, JobKind]]
 _ASIDE: Final = (JobState.WAITING, JobState.BACKING_OFF)
 
 
@@ -110,6 +111,8 @@ class Table:
         """Rows of the match, one a person."""
         self._window: dict[tuple[JobKind, Zone], _Queue] = defaultdict(list)
         self._solo: dict[JobKind, _Queue] = defaultdict(list)
+        self._numbers = itertools.count()
+        """In a queue, what became ripe at the same moment is in the order in which it came."""
         self._aside: _KindQueue = []
         self._leases: _KindQueue = []
         self.leased: dict[UserId, Row] = {}
@@ -143,30 +146,33 @@ class Table:
             self.leased[row.user_id] = row
             if row.lease_key is None or row.lease_until < row.lease_key:
                 row.lease_key = row.lease_until
-                heapq.heappush(self._leases, (row.lease_until, row.user_id, row.kind))
+                entry = (row.lease_until, next(self._numbers), row.user_id, row.kind)
+                heapq.heappush(self._leases, entry)
             return
         elif row.state in _ASIDE:
             assert row.back_at is not None
             if row.aside_key is None or row.back_at < row.aside_key:
                 row.aside_key = row.back_at
-                heapq.heappush(self._aside, (row.back_at, row.user_id, row.kind))
+                entry = (row.back_at, next(self._numbers), row.user_id, row.kind)
+                heapq.heappush(self._aside, entry)
         if self.leased.get(row.user_id) is row:
             del self.leased[row.user_id]
 
     def _queue(self, row: Row, ripe: datetime) -> None:
         if row.window_key is None or ripe < row.window_key:
             row.window_key = ripe
-            heapq.heappush(self._window[row.kind, row.zone], (ripe, row.user_id))
+            entry = (ripe, next(self._numbers), row.user_id)
+            heapq.heappush(self._window[row.kind, row.zone], entry)
         solo = max(ripe, row.solo_at)
         if row.solo_key is None or solo < row.solo_key:
             row.solo_key = solo
-            heapq.heappush(self._solo[row.kind], (solo, row.user_id))
+            heapq.heappush(self._solo[row.kind], (solo, next(self._numbers), row.user_id))
 
     def pop_ripe(self, kind: JobKind, zones: tuple[Zone, ...], night: datetime) -> Row | None:
         """The next row to claim: of those the window does not hold back, then zone by zone."""
         queue = self._solo[kind]
         while queue and queue[0][0] <= night:
-            key, user_id = heapq.heappop(queue)
+            key, _, user_id = heapq.heappop(queue)
             row = self.people[user_id][kind]
             if row.solo_key == key:
                 row.solo_key = None
@@ -175,7 +181,7 @@ class Table:
         for zone in zones:
             queue = self._window[kind, zone]
             while queue and queue[0][0] <= night:
-                key, user_id = heapq.heappop(queue)
+                key, _, user_id = heapq.heappop(queue)
                 row = self.people[user_id][kind]
                 if row.window_key == key and row.zone == zone:
                     row.window_key = None
@@ -196,7 +202,7 @@ class Table:
     def pop_aside(self, now: datetime) -> Row | None:
         """The next row whose time aside is over."""
         while self._aside and self._aside[0][0] <= now:
-            key, user_id, kind = heapq.heappop(self._aside)
+            key, _, user_id, kind = heapq.heappop(self._aside)
             row = self.people[user_id][kind]
             if row.aside_key != key:
                 continue
@@ -211,7 +217,7 @@ class Table:
     def pop_expired(self, now: datetime) -> Row | None:
         """The next row whose lease ran out."""
         while self._leases and self._leases[0][0] <= now:
-            key, user_id, kind = heapq.heappop(self._leases)
+            key, _, user_id, kind = heapq.heappop(self._leases)
             row = self.people[user_id][kind]
             if row.lease_key != key:
                 continue
