@@ -9,14 +9,18 @@ import typer
 
 from eros_cli.commands import (
     admin,
+    backup,
     bench,
     check,
+    doctor,
     evaluate,
     import_people,
     jobs,
+    keys,
     run,
     setup,
     simulate,
+    soak,
     test,
     up,
 )
@@ -36,7 +40,10 @@ def _root() -> None:
     """EROS, the backend of a dating app that works while its users sleep."""
 
 
-for command in (run, up, import_people, admin, jobs, simulate, bench, evaluate, setup, test, check):
+for command in (
+    *(run, up, import_people, admin, jobs, doctor, backup, keys, soak),
+    *(simulate, bench, evaluate, setup, test, check),
+):
     command.register(app)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -30,17 +30,22 @@ async def stores() -> AsyncIterator[Mesh]:
 
 
 @asynccontextmanager
-async def fresh_database(server_url: str, name: str) -> AsyncIterator[str]:
+async def fresh_database(server_url: str, name: str, template: str = "eros") -> AsyncIterator[str]:
     """A migrated, empty database of its own, by its URL; dropped afterwards."""
     admin = await asyncpg.connect(_with_database(server_url, "postgres"))
     try:
-        await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE eros')
+        await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE {template}')
         try:
             yield _with_database(server_url, name)
         finally:
             await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     finally:
         await admin.close()
+
+
+def empty_database(server_url: str, name: str) -> AbstractAsyncContextManager[str]:
+    """A database without anything in it."""
+    return fresh_database(server_url, name, "template0")
 
 
 async def empty_valkey(url: str) -> None:

@@ -1,0 +1,34 @@
+"""`eros keys`: make and change a deployment's keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Folder = Annotated[Path, typer.Argument(help="Where the keys are kept; nobody else may read it.")]
+
+
+def register(app: typer.Typer) -> None:
+    keys = typer.Typer(help="Keys of a deployment.", no_args_is_help=True)
+    app.add_typer(keys, name="keys")
+
+    @keys.command()
+    def make(folder: Folder) -> None:
+        """Make every key that is missing."""
+        from eros_cli.operations.keyset import make_keys
+
+        _tell(make_keys(folder))
+
+    @keys.command()
+    def rotate(folder: Folder) -> None:
+        """Add a signing key for people's tokens; take the old one away after 15 minutes."""
+        from eros_cli.operations.keyset import add_signing_key
+
+        _tell([add_signing_key(folder)])
+
+
+def _tell(paths: Sequence[Path]) -> None:
+    print("\n".join(f"wrote {path}" for path in paths) or "nothing was missing")

@@ -1,0 +1,115 @@
+"""What a soak found, and whether every promise held."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+#: Beyond this a process has grown: its last third against its first, after warming up.
+GROWTH_MOST: Final = 1.35
+_SAMPLES_LEAST: Final = 9
+
+
+@dataclass(slots=True)
+class Footprint:
+    """Samples of one program while one process of it lived: MiB and open files."""
+
+    memory: list[float] = field(default_factory=list)
+    files: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Report:
+    """Filled while it runs."""
+
+    seed: int
+    seconds: float = 0.0
+    people: int = 0
+    requests: Counter[str] = field(default_factory=Counter)
+    """By status: HTTP codes, `cut` where the connection broke."""
+    request_ms: list[float] = field(default_factory=list)
+    faults: Counter[str] = field(default_factory=Counter)
+    """What was done to whom, such as `kill scheduler`."""
+    halts: list[tuple[str, float, float, bool]] = field(default_factory=list)
+    """Reason, ms to durable and to left, killed."""
+    jobs_lost: list[str] = field(default_factory=list)
+    doubled: int = 0
+    writes: int = 0
+    writes_lost: list[str] = field(default_factory=list)
+    footprints: dict[str, list[Footprint]] = field(default_factory=dict)
+    unfinished: int = 0
+    """Jobs of sleeping people that were still to be done when time was up: late, not lost."""
+
+    def grown(self) -> dict[str, str]:
+        """Programs whose memory or files grew while one process lived."""
+        found = {}
+        for name, lives in self.footprints.items():
+            for life in lives:
+                for what, values in (("MiB", life.memory), ("files", life.files)):
+                    if (growth := _growth(values)) is not None:
+                        before, after = growth
+                        # A handful more files is a connection, not a leak.
+                        if after > GROWTH_MOST * before and after - before > 20:
+                            found[name] = f"{before:.0f} → {after:.0f} {what}"
+        return found
+
+    def broken(self) -> list[str]:
+        """The promises that did not hold."""
+        lines = []
+        if self.jobs_lost:
+            lines.append(f"{len(self.jobs_lost)} jobs lost: {', '.join(self.jobs_lost[:3])}")
+        if self.doubled:
+            lines.append(f"{self.doubled} results doubled")
+        if self.writes_lost:
+            lines.append(f"{len(self.writes_lost)} writes lost: {', '.join(self.writes_lost[:3])}")
+        lines += [f"{name} grew: {how}" for name, how in self.grown().items()]
+        return lines
+
+    def summary(self) -> dict[str, Any]:
+        """One JSON object."""
+        woke = [(durable, left) for reason, durable, left, _ in self.halts if reason == "woke"]
+        return {
+            "soak": {"seed": self.seed, "seconds": round(self.seconds), "people": self.people},
+            "faults": dict(sorted(self.faults.items())),
+            "requests": dict(sorted(self.requests.items())),
+            "requestMs": _percentiles(self.request_ms),
+            "halts": len(self.halts),
+            "haltsByReason": dict(Counter(reason for reason, *_ in self.halts)),
+            "durableMs": _percentiles([durable for durable, _ in woke if durable >= 0]),
+            "leftMs": _percentiles([left for _, left in woke if left >= 0]),
+            "childrenKilled": sum(killed for *_, killed in self.halts),
+            "jobsLost": len(self.jobs_lost),
+            "jobsUnfinished": self.unfinished,
+            "resultsDoubled": self.doubled,
+            "acknowledgedWrites": self.writes,
+            "writesLost": len(self.writes_lost),
+            "grown": self.grown(),
+            "memoryMiB": {name: _peak(lives) for name, lives in sorted(self.footprints.items())},
+            "held": not self.broken(),
+        }
+
+
+def _growth(values: Sequence[float]) -> tuple[float, float] | None:
+    if len(values) < _SAMPLES_LEAST:
+        return None
+    # The first third is warming up: imports, pools, caches.
+    third = len(values) // 3
+    return statistics.median(values[third : 2 * third]), statistics.median(values[2 * third :])
+
+
+def _peak(lives: Sequence[Footprint]) -> float:
+    return round(max((max(life.memory, default=0.0) for life in lives), default=0.0), 1)
+
+
+def _percentiles(values: Sequence[float]) -> Mapping[str, float]:
+    if not values:
+        return {}
+    ordered = sorted(values)
+
+    def at(share: float) -> float:
+        return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1)
+
+    return {"n": len(ordered), "p50": at(0.5), "p99": at(0.99), "max": round(ordered[-1], 1)}

@@ -1,0 +1,148 @@
+"""People during a soak: they use the app for a while, sleep for a while, and keep account of every
+write that was acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from random import Random
+from typing import Any, Final
+
+import httpx
+
+from eros_cli.operations.soak_report import Report
+
+_PASSWORD: Final = "a good long password"  # noqa: S105 - of invented people in a temporary mesh
+_PROFILE: Final[dict[str, Any]] = {
+    "age": 30,
+    "photos": ["https://img.example/a.jpg"],
+    "location": {"city": "Madrid", "lat": 40.42, "lon": -3.7, "timeZone": "Europe/Madrid"},
+    "interests": ["hiking", "chess"],
+}
+#: The numbers are those of matcher.actions.
+_ACTIONS: Final = {"like": 1, "skip": 2, "view": 3}
+_AWAKE_SECONDS: Final = (3.0, 12.0)
+_ASLEEP_SECONDS: Final = (8.0, 40.0)
+
+
+class Somebody:
+    """One person with a phone."""
+
+    def __init__(
+        self, http: httpx.AsyncClient, number: int, random: Random, report: Report
+    ) -> None:
+        self._http = http
+        self._random = random
+        self._report = report
+        self._number = number
+        self._email = f"soak-{number}@eros.example"
+        self._token = ""
+        self._written: dict[str, str] = {}
+        self._unsure: set[str] = set()
+        self.user_id = ""
+        self.acted: set[tuple[str, int]] = set()
+        """Matches and the numbers of what was said of them, as acknowledged."""
+
+    async def live(self) -> None:
+        """For ever: awake, asleep, awake."""
+        await self._come()
+        while True:
+            until = time.monotonic() + self._random.uniform(*_AWAKE_SECONDS)
+            while time.monotonic() < until:
+                await self._do_something()
+                await asyncio.sleep(self._random.uniform(0.2, 1.5))
+            await asyncio.sleep(self._random.uniform(*_ASLEEP_SECONDS))
+
+    async def check(self) -> None:
+        """Whether what was acknowledged is there; retried until somebody answers."""
+        if not self.user_id:
+            return
+        profile = await self._until_answered("GET", "/users/profile")
+        known = profile["profile"]
+        for field, value in self._written.items():
+            if field not in self._unsure and known.get(field) != value:
+                self._report.writes_lost.append(f"{field} of {self._email}")
+
+    async def _come(self) -> None:
+        gender, seeks = ("female", "male") if self._number % 2 else ("male", "female")
+        credentials = {"email": self._email, "password": _PASSWORD, "name": "Soak"}
+        while not self._token:
+            answer = await self._call("POST", "/auth/register", credentials)
+            if answer is not None and answer.status_code == 409:
+                # Registered, though the answer was lost on the way.
+                answer = await self._call("POST", "/auth/login", credentials)
+            if answer is not None and answer.status_code == 200:
+                self._token, self.user_id = answer.json()["token"], answer.json()["userId"]
+            else:
+                await asyncio.sleep(0.5)
+        preferences = {"genders": [seeks], "ageMin": 18, "ageMax": 60, "maxDistanceKm": 200}
+        await self._until_answered(
+            "PUT", "/users/profile", {**_PROFILE, "gender": gender, "preferences": preferences}
+        )
+
+    async def _do_something(self) -> None:
+        match self._random.randrange(10):
+            case 0 | 1 | 2 | 3:
+                await self._call("POST", "/heartbeat", {"appActive": True, "screenOn": True})
+            case 4 | 5:
+                await self._look_and_act()
+            case 6:
+                await self._call("GET", "/matches/recommendations")
+            case 7:
+                await self._call("GET", "/activity/status")
+            case 8:
+                await self._call("GET", "/users/profile")
+            case _:
+                await self._write("bio", f"bio {self._random.randrange(10**9)}")
+
+    async def _look_and_act(self) -> None:
+        answer = await self._call("GET", "/matches/daily")
+        if answer is None or answer.status_code != 200:
+            return
+        matches = answer.json()["matches"]
+        if not matches:
+            return
+        match = self._random.choice(matches)["matchId"]
+        action = self._random.choice(list(_ACTIONS))
+        done = await self._call("POST", f"/matches/{match}/action", {"action": action})
+        if done is not None and done.status_code == 200:
+            self._report.writes += 1
+            self.acted.add((match, _ACTIONS[action]))
+
+    async def _write(self, field: str, value: str) -> None:
+        answer = await self._call("PUT", "/users/profile", {field: value})
+        if answer is not None and answer.status_code == 200:
+            self._report.writes += 1
+            self._written[field] = value
+            self._unsure.discard(field)
+        else:
+            # Nobody acknowledged it; it may have happened or not.
+            self._unsure.add(field)
+
+    async def _until_answered(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        while True:
+            answer = await self._call(method, path, body)
+            if answer is not None and answer.status_code == 200:
+                found: dict[str, Any] = answer.json()
+                return found
+            if answer is not None and answer.status_code == 401:
+                await self._sign_in()
+            await asyncio.sleep(0.5)
+
+    async def _sign_in(self) -> None:
+        credentials = {"email": self._email, "password": _PASSWORD}
+        answer = await self._call("POST", "/auth/login", credentials)
+        if answer is not None and answer.status_code == 200:
+            self._token = answer.json()["token"]
+
+    async def _call(self, method: str, path: str, body: Any = None) -> httpx.Response | None:
+        headers = {"authorization": f"Bearer {self._token}"} if self._token else {}
+        began = time.perf_counter()
+        try:
+            answer = await self._http.request(method, path, json=body, headers=headers)
+        except httpx.HTTPError:
+            self._report.requests["cut"] += 1
+            return None
+        self._report.requests[str(answer.status_code)] += 1
+        self._report.request_ms.append((time.perf_counter() - began) * 1000)
+        return answer
