@@ -213,7 +213,7 @@ def test_nothing_may_speak_but_along_the_arrows() -> None:
                 if caller := labels.get("app.kubernetes.io/name"):
                     arrows[caller, target] += 1
     # Every channel that a service opens, as the code has it.
-    for service in ("accounts", "activity", "scheduler", "matcher"):
+    for service in ("accounts", "activity", "assistant", "scheduler", "matcher"):
         folder = CHECKOUT / "services" / service
         for path in folder.rglob("*.py"):
             caller = "worker" if path.parent.name == "worker" else service
