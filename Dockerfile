@@ -65,10 +65,16 @@ COPY services/scheduler/eros_scheduler /app/eros_scheduler
 CMD ["python", "-m", "eros_scheduler"]
 
 # Also the workers': python -m eros_matcher.worker
+FROM matcher-packages AS matcher-kernel
+COPY libs/common/eros_common /app/eros_common
+COPY services/matcher/eros_matcher /app/eros_matcher
+# For every level of the processor, so that nothing is compiled where it runs.
+RUN mkdir /kernels && touch /kernels/__init__.py && python -m eros_matcher.kernel /kernels all
 FROM service AS matcher
 COPY --from=matcher-packages /venv /venv
 COPY libs/advice/eros_advice /app/eros_advice
 COPY services/matcher/eros_matcher /app/eros_matcher
+COPY --from=matcher-kernel /kernels /app/eros_kernels
 CMD ["python", "-m", "eros_matcher"]
 
 FROM service AS assistant

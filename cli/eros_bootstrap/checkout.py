@@ -65,6 +65,10 @@ class Checkout:
             for path in (self.root / folder).rglob("*.proto")
         )
 
+    def kernel_files(self) -> list[Path]:
+        """What the matching kernel is compiled from."""
+        return sorted((self.root / "services/matcher/eros_matcher/kernel").glob("*.py"))
+
     def packages_key(self) -> str:
         """Changes with the lock, with the place of the checkout and with what is importable.
 
@@ -73,10 +77,11 @@ class Checkout:
         return _digest([self.lock_list.read_bytes(), str(self.root).encode(), _roots_text()])
 
     def gen_key(self) -> str:
-        """Changes with any contract, the lock (it holds the generators), or how they are run."""
+        """Changes with any contract, the kernel, the lock (it holds the generators), or how they
+        are run."""
         generator = Path(__file__).with_name("generate.py")
         parts = [self.lock_list.read_bytes(), generator.read_bytes()]
-        for path in self.proto_files():
+        for path in [*self.proto_files(), *self.kernel_files()]:
             parts += [str(path.relative_to(self.root)).encode(), path.read_bytes()]
         return _digest(parts)
 

@@ -1,4 +1,5 @@
-"""Generated code in `gen/`: Python and type stubs of every contract, and Envoy's descriptor set."""
+"""Generated code in `gen/`: Python and type stubs of every contract, Envoy's descriptor
+set, and the matching kernel."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from eros_bootstrap.progress import Progress
 _GENERATED_THIRD_PARTY = "buf/validate/validate.proto"
 _ACCESS_LOG = "envoy_als/als.proto"
 _DESCRIPTOR_SET = "eros.binpb"
+_KERNELS = "eros_kernels"
 
 
 def generate(checkout: Checkout, progress: Progress) -> None:
@@ -33,6 +35,7 @@ def generate(checkout: Checkout, progress: Progress) -> None:
         fresh = Path(folder)
         _run_protoc(checkout, fresh, [str(path) for path in protos])
         _make_packages(fresh)
+        _compile_kernel(checkout, fresh / _KERNELS)
         checkout.gen.mkdir(exist_ok=True)
         _move_in(fresh, checkout.gen)
         checkout.gen_stamp.write_text(checkout.gen_key())
@@ -84,6 +87,21 @@ def _run_protoc(checkout: Checkout, out: Path, protos: list[str]) -> None:
         if done.returncode != 0:
             sys.stderr.write(done.stderr)
             raise PreparationError("protoc refused the contracts; what it said is above")
+
+
+def _compile_kernel(checkout: Checkout, out: Path) -> None:
+    """The matching kernel as machine code, for this machine or as EROS_KERNEL_LEVELS says."""
+    out.mkdir()
+    (out / "__init__.py").touch()
+    for made in (checkout.gen / _KERNELS).glob("*.o"):
+        # Kept if it is of the same source; the name says so.
+        shutil.copy2(made, out)
+    levels = os.environ.get("EROS_KERNEL_LEVELS", "").split()
+    command = [str(checkout.python), "-I", "-m", "eros_matcher.kernel", str(out), *levels]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.stderr.write(done.stderr)
+        raise PreparationError("the matching kernel does not compile; what was said is above")
 
 
 def _make_packages(out: Path) -> None:

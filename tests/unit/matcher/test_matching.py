@@ -52,7 +52,7 @@ def assert_best(found: list[tuple[UserId, float]], truth: dict[UserId, float], w
 def test_the_best_of_a_market_of_several_tiles(tmp_path: Path) -> None:
     people = a_crowd(2300)
     market = a_market(people)
-    assert market.tiles == 5
+    assert market.tiles >= 3
     seekers = people[:120]
 
     found = match_all(tmp_path, market, [Row(seeker) for seeker in seekers])

@@ -12,11 +12,11 @@ from eros_common.ids import user_id_from_bytes
 from eros_matcher.domain.lists import Suggestion
 from eros_matcher.domain.people import Filters
 from eros_matcher.domain.reasons import Facts, reasons
-from eros_matcher.engine.best import Keys, positions_of, scores_of
-from eros_matcher.engine.scorer import chords
-from eros_matcher.engine.seekers import Seekers
+from eros_matcher.engine.best import Keys, positions_of, values_of
+from eros_matcher.engine.seekers import Seekers, chords
 from eros_matcher.features import interests as interest
-from eros_matcher.features.model import BLOCKS
+from eros_matcher.features.model import BLOCKS, DIMS
+from eros_matcher.kernel.shape import SIZE
 from eros_matcher.market.market import FIRST_YEAR, Market, arc_km
 
 _ENOUGH_PEOPLE: Final = 100
@@ -38,18 +38,18 @@ class Explainer:
             return ()
         market, seekers = self.market, self.seekers
         at = positions_of(keys)
-        traits, tastes = market.trait[at], market.taste[at]
-        products = seekers.taste[row] * traits
-        # The column of ones times the bias is no part of a block.
-        terms = np.add.reduceat(products[:, :-1], BLOCKS, axis=1).tolist()
-        likes = products.sum(axis=1) + seekers.selectivity[row]
-        liked = (seekers.trait[row] * tastes).sum(axis=1) + seekers.popularity[row]
+        products = seekers.vectors[row] * market.vectors[at]
+        # The zeros at the end are no part of a block.
+        terms = np.add.reduceat(products[:, :DIMS], BLOCKS, axis=1).tolist()
+        likes = products[:, :SIZE].sum(axis=1) + seekers.selectivity[row] + market.popularity[at]
+        liked = products[:, SIZE:].sum(axis=1) + seekers.popularity[row] + market.selectivity[at]
         even = np.minimum(likes, liked).tolist()
-        apart = chords(seekers, np.full(len(at), row), market, at).tolist()
+        scores = np.minimum(values_of(keys) / market.weight[at], 1).tolist()
+        apart = chords(seekers, row, market, at).tolist()
         ages = (self.year - FIRST_YEAR - market.born[at].astype(int)).tolist()
         shared = self._shared(interests, at)
         found: list[Suggestion] = []
-        for index, score in enumerate(scores_of(keys).tolist()):
+        for index, score in enumerate(scores):
             arc = None if filters.place is None else arc_km(apart[index])
             distance = None if arc is None else int(arc)
             facts = Facts(

@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from eros_matcher.domain.lists import Suggestion
-from eros_matcher.engine.best import Best, Keys
+from eros_matcher.engine.best import Best, Keys, Positions
 from eros_matcher.engine.explain import Explainer
-from eros_matcher.engine.scorer import BLOCK, Excluded, Scorer
+from eros_matcher.engine.scorer import BLOCK, LeftOut, Scorer
 from eros_matcher.engine.seekers import Seekers
+from eros_matcher.engine.walk import Walk
 from eros_matcher.features.record import Record
-from eros_matcher.market.market import TILE, Market
+from eros_matcher.market.market import Market
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,25 +26,38 @@ class State:
     keys: Keys
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What was done: so many rows against a tile."""
+
+    rows: int
+    tile: int
+
+
 class Search:
     """`rows` people, each looking for its `wanted` best.
 
     All rows walk through the market's tiles in one order, each skipping those that hold nobody
-    for it; rows at the same stop are scored together. Memory: 1.7 MB of scratch, 6 KB a row, and
-    4 bytes a row and tile.
+    for it; rows at the same stop are scored together. Memory: 1.7 MB of scratch, 26 KB a row,
+    and 4 bytes a row and tile.
     """
 
     def __init__(self, market: Market, rows: int, wanted: int, year: int) -> None:
         self.market = market
         self._wanted = wanted
         self._seekers = Seekers(rows, market, year)
-        self._best = Best(rows, wanted, TILE)
-        self._excluded = Excluded(rows, market.tiles)
-        self._scorer = Scorer(market, self._seekers, self._best, self._excluded)
+        self._best = Best(rows, wanted)
+        self._left_out = LeftOut(rows)
+        self._scorer = Scorer(market, self._seekers, self._best, self._left_out)
         self._explainer = Explainer(market, self._seekers, year)
-        self._stop = np.zeros(rows, dtype=np.int64)
+        self._walk = Walk(rows, market.tiles)
         self._people: dict[int, Record] = {}
         self._shown: dict[int, npt.NDArray[np.int32]] = {}
+
+    @property
+    def exact(self) -> int:
+        """Pairs that were scored exactly so far; for measurements."""
+        return self._scorer.exact
 
     def put(
         self,
@@ -64,17 +78,18 @@ class Search:
         if person.filters is None:
             raise ValueError("not in the market")
         self._seekers.put(row, person.filters, person.vector)
-        if sample is not None:
-            self._take_sample(row, person, sample)
+        draw = int.from_bytes(blake2b(person.user_id.bytes, digest_size=8).digest())
+        self._walk.put(row, self._seekers.eligible(row, person.filters), sample, draw)
         never = self.market.positions(person.user_id.bytes + excluded)
         again = self.market.positions(shown)
-        self._excluded.put(row, np.concatenate([never, again]))
+        self._left_out.put(row, np.concatenate([never, again]))
         self._people[row] = person
         self._shown[row] = again[~np.isin(again, never)]
-        if state is None:
-            state = State(int(self._seekers.next_stop[row, 0]), np.empty(0, dtype=np.uint64))
-        self._stop[row] = state.stop
-        self._best.put(row, state.keys)
+        keys = np.empty(0, dtype=np.uint64)
+        if state is not None:
+            self._walk.stop[row] = state.stop
+            keys = state.keys
+        self._best.put(row, keys)
         self._scorer.put(row)
 
     def drop(self, row: int) -> None:
@@ -83,44 +98,44 @@ class Search:
         self._shown.pop(row, None)
 
     def state(self, row: int) -> State:
-        return State(int(self._stop[row]), self._best.held(row))
+        self._scorer.settle(row)
+        return State(int(self._walk.stop[row]), self._best.of(row))
 
-    def ended(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    def ended(self, rows: Positions) -> Positions:
         """Those of the rows that have been everywhere."""
-        everywhere: npt.NDArray[np.intp] = rows[self._stop[rows] == self.market.tiles]
-        return everywhere
+        return self._walk.ended(rows)
 
-    def step(self, rows: npt.NDArray[np.intp]) -> None:
+    def step(self, rows: Positions) -> Step:
         """One tile for those of the rows (ascending, none ended) that are furthest behind."""
-        stops = self._stop[rows]
-        stop = int(stops.min())
-        block = rows[stops == stop]
-        # Even blocks: a few rows take nearly as long as many.
-        parts = -(-len(block) // BLOCK)
-        block = block[: -(-len(block) // parts)]
-        self._scorer.step(block, int(self._seekers.walk[stop]))
-        self._stop[block] = self._seekers.next_stop[block, stop + 1]
+        stop, block = self._walk.furthest_behind(rows)
+        if len(block) > BLOCK:
+            # Even blocks: a few rows take nearly as long as many.
+            parts = -(-len(block) // BLOCK)
+            block = block[: -(-len(block) // parts)]
+        tile = int(self._walk.order[stop])
+        self._scorer.step(block, tile)
+        self._walk.go_on(block, stop)
+        return Step(len(block), tile)
 
-    def found(self, row: int) -> tuple[Suggestion, ...]:
-        """The best of an ended row, with reasons; then those who were shown longest ago."""
-        keys = self._best.kept(row)
+    def keys(self, row: int) -> Keys:
+        """The best of an ended row, the best first; then those who were shown longest ago."""
+        self._scorer.settle(row)
+        keys = self._best.ordered(row)
         missing = self._wanted - len(keys)
         if missing and len(self._shown[row]):
             again = self._scorer.pairs(row, self._shown[row].astype(np.intp))
             keys = np.concatenate([keys, again[:missing]])
+        return keys
+
+    def keys_with(self, row: int, positions: Positions) -> Keys:
+        """The keys of a row with those of these people who pass the filters."""
+        return self._scorer.pairs(row, positions)
+
+    def found(self, row: int) -> tuple[Suggestion, ...]:
+        """The people of `keys`, with reasons."""
         person = self._people[row]
         assert person.filters is not None
-        return self._explainer.explain(row, person.filters, person.interests, keys)
-
-    def _take_sample(self, row: int, person: Record, most: int) -> None:
-        """Evenly spread stops, others for other people, the same ones each time."""
-        stops = self._seekers.stops_of(row)
-        if len(stops) <= most:
-            return
-        draw = int.from_bytes(blake2b(person.user_id.bytes, digest_size=8).digest())
-        spread = (np.arange(most) * (len(stops) / most)).astype(np.intp)
-        picks = (draw % len(stops) + spread) % len(stops)
-        self._seekers.keep_stops(row, np.sort(stops[picks]))
+        return self._explainer.explain(row, person.filters, person.interests, self.keys(row))
 
 
 def search_one(

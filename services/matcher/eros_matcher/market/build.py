@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from eros_matcher.domain.people import Filters
 from eros_matcher.features.model import DIMS, VECTOR_FLOATS
+from eros_matcher.kernel.shape import SIZE
 from eros_matcher.market import market as m
-from eros_matcher.market.market import TILE, Market
+from eros_matcher.market.cutting import cut
+from eros_matcher.market.market import Market
+from eros_matcher.market.tiles import born_of_tiles, digests_of, masks_of, places_of
 
-Scalar = TypeVar("Scalar", bound=np.generic)
+GREATEST: Final = 1e4
+"""A vector with a number beyond is broken: no model of ours makes one."""
 
 _CELL_DEGREES: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """`n` people in any order, as the builder collects them."""
+
+    ids: m.Bytes
+    """(n, 16)"""
+    vectors: m.Floats
+    """(n, VECTOR_FLOATS) taste, trait, selectivity, popularity."""
+    small: m.Ints
+    """(n, 5) group, cell of the grid, born, born_from, born_to."""
+    places: npt.NDArray[np.float64]
+    """(n, 4) place and reach."""
+    tokens: npt.NDArray[np.uint64]
+    """(n, 16)"""
+    prices: m.Floats
+    """(n)"""
 
 
 @dataclass(slots=True)
@@ -27,109 +50,109 @@ class MarketBuilder:
 
     year: int
     dropped: int = 0
-    """People left out because their vector is not finite or of another size."""
+    """People left out because their vector is broken."""
     _ids: list[bytes] = field(default_factory=list)
     _vectors: list[m.Floats] = field(default_factory=list)
     _small: list[tuple[int, int, int, int, int]] = field(default_factory=list)
     _places: list[tuple[float, float, float, float]] = field(default_factory=list)
-    _tokens: list[npt.NDArray[np.uint64]] = field(default_factory=list)
+    _tokens: list[bytes] = field(default_factory=list)
+    _prices: list[float] = field(default_factory=list)
 
-    def add(self, user: bytes, filters: Filters, vector: bytes, tokens: bytes) -> None:
-        """One person: id (16 bytes), filters, vector and tokens as stored."""
+    def add(
+        self, user: bytes, filters: Filters, vector: bytes, tokens: bytes, price: float = 0.0
+    ) -> None:
+        """One person: id (16 bytes), filters, vector and tokens as stored, congestion price."""
         values = np.frombuffer(vector, dtype="<f4")
-        if len(values) != VECTOR_FLOATS or not np.isfinite(values).all():
+        if is_broken(values) or not abs(price) < GREATEST:
             self.dropped += 1
             return
         self._ids.append(user)
         self._vectors.append(values)
         born = max(0, min(255, filters.birth_year - m.FIRST_YEAR))
         low, high = m.born_range(filters, self.year)
-        place = filters.place
-        cell = (
-            -1
-            if place is None
-            else int((place.lat + 90) / _CELL_DEGREES) * 1000
-            + int((place.lon + 180) / _CELL_DEGREES)
-        )
-        self._small.append((m.group_of(filters), cell, born, low, high))
+        self._small.append((m.group_of(filters), _cell_of(filters), born, low, high))
         self._places.append((*m.place_of(filters), m.reach_of(filters)))
-        row = np.zeros(16, dtype=np.uint64)
-        known = np.frombuffer(tokens, dtype="<u8")[:16]
-        row[: len(known)] = known
-        self._tokens.append(row)
+        self._tokens.append(tokens[:128].ljust(128, b"\0"))
+        self._prices.append(price)
 
     def build(self) -> Market:
         people = len(self._ids)
-        ids = np.frombuffer(b"".join(self._ids), dtype=np.uint8).reshape(people, 16)
-        small = np.array(self._small, dtype=np.int64).reshape(people, 5)
-        text = ids.reshape(-1).view("S16")
-        order = np.lexsort((text, small[:, 2], small[:, 1], small[:, 0]))
-        ids, small = ids[order], small[order]
-        padded = -(-people // TILE) * TILE
-        vectors = np.array(self._vectors, dtype=np.float32).reshape(people, VECTOR_FLOATS)[order]
-        places = np.array(self._places, dtype=np.float64).reshape(people, 4)[order]
-        tokens = np.array(self._tokens, dtype=np.uint64).reshape(people, 16)[order]
-        vocabulary, frequency = np.unique(tokens[tokens > 0], return_counts=True)
-        group = _padded(small[:, 0].astype(np.uint8), padded, m.NO_GROUP)
-        born = [
-            _padded(small[:, column].astype(np.uint8), padded, 255 if column < 4 else 0)
-            for column in (2, 3, 4)
-        ]
-        place = _padded(places[:, :3].astype(np.float32), padded, m.NOWHERE[0])
-        reach = _padded(places[:, 3].astype(np.float32), padded, 0)
-        return Market(
-            ids=ids,
-            by_id=np.argsort(ids.reshape(-1).view("S16")).astype(np.int32),
-            taste=_padded(vectors[:, [*range(DIMS), 2 * DIMS]], padded, 0),
-            trait=_padded(vectors[:, [*range(DIMS, 2 * DIMS), 2 * DIMS + 1]], padded, 0),
-            group=group,
-            born=born[0],
-            born_from=born[1],
-            born_to=born[2],
-            place=np.ascontiguousarray(place.T),
-            reach=reach,
-            tokens=tokens,
-            vocabulary=vocabulary,
-            frequency=frequency.astype(np.int32),
-            tile_genders=_mask_of_tiles(group >> np.uint8(3)),
-            tile_seeks=_mask_of_tiles(group & np.uint8(7)),
-            tile_born=_born_of_tiles(people, *born),
-            tile_place=_place_of_tiles(place, reach, people),
+        return market_of_columns(
+            Columns(
+                ids=np.frombuffer(b"".join(self._ids), dtype=np.uint8).reshape(people, 16),
+                vectors=np.array(self._vectors, dtype=np.float32).reshape(people, VECTOR_FLOATS),
+                small=np.array(self._small, dtype=np.int64).reshape(people, 5),
+                places=np.array(self._places, dtype=np.float64).reshape(people, 4),
+                tokens=np.frombuffer(b"".join(self._tokens), dtype="<u8").reshape(people, 16),
+                prices=np.array(self._prices, dtype=np.float32),
+            )
         )
 
 
-def _padded(values: npt.NDArray[Scalar], length: int, fill: float) -> npt.NDArray[Scalar]:
-    result = np.full((length, *values.shape[1:]), fill, dtype=values.dtype)
-    result[: len(values)] = values
-    return result
+def is_broken(vector: m.Floats) -> bool:
+    """Whether a stored vector is of another size, not finite, or beyond what a model makes."""
+    # Not a number is not less than anything either.
+    return len(vector) != VECTOR_FLOATS or not bool((np.abs(vector) < GREATEST).all())
 
 
-def _mask_of_tiles(values: m.Bytes) -> m.Bytes:
-    masks: m.Bytes = np.bitwise_or.reduce(values.reshape(-1, TILE), axis=1)
-    return masks
-
-
-def _born_of_tiles(people: int, *columns: m.Bytes) -> m.Bytes:
-    # The padding must widen nothing: it is given the last person's values for this.
-    if people:
-        columns = tuple(
-            np.concatenate([values[:people], np.repeat(values[people - 1], len(values) - people)])
-            for values in columns
-        )
-    tiles = [values.reshape(-1, TILE) for values in columns]
-    return np.stack(
-        [tiles[0].min(axis=1), tiles[0].max(axis=1), tiles[1].min(axis=1), tiles[2].max(axis=1)],
-        axis=1,
+def market_of_columns(columns: Columns) -> Market:
+    """The market of people who are known to be whole; the same whatever their order."""
+    text = np.ascontiguousarray(columns.ids).reshape(-1).view("S16")
+    keys = columns.small
+    order = np.lexsort((text, keys[:, 2], keys[:, 1], keys[:, 0]))
+    ids, small = columns.ids[order], columns.small[order]
+    people = len(ids)
+    stored = columns.vectors[order]
+    vectors = np.zeros((people, 2 * SIZE), dtype=np.float32)
+    vectors[:, :DIMS] = stored[:, DIMS : 2 * DIMS]
+    vectors[:, SIZE : SIZE + DIMS] = stored[:, :DIMS]
+    selectivity, popularity = (np.ascontiguousarray(stored[:, 2 * DIMS + k]) for k in (0, 1))
+    places = columns.places[order]
+    place, reach = places[:, :3].astype(np.float32), places[:, 3].astype(np.float32)
+    tokens = columns.tokens[order]
+    vocabulary, frequency = np.unique(tokens[tokens > 0], return_counts=True)
+    group, born, born_from, born_to = (small[:, k].astype(np.uint8) for k in (0, 2, 3, 4))
+    price = columns.prices[order]
+    bounds = cut(ids)
+    compared = (
+        *(ids, vectors, selectivity, popularity, price, group, born, born_from, born_to),
+        *(place, reach),
+    )
+    return Market(
+        ids=ids,
+        by_id=np.argsort(ids.reshape(-1).view("S16")).astype(np.int32),
+        vectors=vectors,
+        selectivity=selectivity,
+        popularity=popularity,
+        both=selectivity + popularity,
+        price=price,
+        weight=np.exp(-price.astype(np.float64)).astype(np.float32),
+        group=group,
+        born=born,
+        born_from=born_from,
+        born_to=born_to,
+        place=np.ascontiguousarray(place.T),
+        reach=reach,
+        tokens=tokens,
+        vocabulary=vocabulary,
+        frequency=frequency.astype(np.int32),
+        bounds=bounds,
+        tile_digest=digests_of(bounds, compared),
+        tile_genders=masks_of(group >> np.uint8(3), bounds),
+        tile_seeks=masks_of(group & np.uint8(7), bounds),
+        tile_born=born_of_tiles(bounds, born, born_from, born_to),
+        tile_place=places_of(bounds, place, reach),
+        scale=np.array(
+            [
+                math.sqrt(np.einsum("ij,ij->i", vectors, vectors).max(initial=0.0)) * 1.001,
+                price.astype(np.float64).mean() if people else 0.0,
+            ]
+        ),
     )
 
 
-def _place_of_tiles(place: m.Floats, reach: m.Floats, people: int) -> m.Floats:
-    result = np.zeros((len(place) // TILE, 5), dtype=np.float32)
-    for tile in range(len(result)):
-        part = slice(tile * TILE, min((tile + 1) * TILE, people))
-        here = place[part].astype(np.float64)
-        centre = here.mean(axis=0)
-        radius = np.sqrt(((here - centre) ** 2).sum(axis=1)).max()
-        # Rounded outwards: a tile that is taken for nothing costs little, one left out is wrong.
-        result[tile] = (*centre, radius * 1.0001 + 0.01, np.sqrt(reach[part].max()))
-    return result
+def _cell_of(filters: Filters) -> int:
+    if filters.place is None:
+        return -1
+    north = int((filters.place.lat + 90) / _CELL_DEGREES)
+    return north * 1000 + int((filters.place.lon + 180) / _CELL_DEGREES)

@@ -2,6 +2,10 @@
 
 People are ordered by gender and whom they seek, then by a coarse grid of places, then by age, so
 that a tile is nearly uniform and most tiles are none of a given person's business.
+
+A tile ends where a person's id says so, not after a number of people: somebody who comes, changes
+or goes alters the tile they are in and perhaps the next, and all others stay what they were, on
+every host alike. That is how the next night knows what it need not look at again.
 """
 
 from __future__ import annotations
@@ -14,16 +18,16 @@ import numpy as np
 import numpy.typing as npt
 
 from eros_matcher.domain.people import EARTH_KM, Filters
+from eros_matcher.features.model import DIMS
+from eros_matcher.kernel.shape import SIZE
 from eros_matcher.market.columns import Array, BrokenFileError
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 
-TILE: Final = 512
-"""People a tile: a block of 256 rows against it stays in the second-level cache."""
-NO_GROUP: Final = 0
-"""The group of the padding after the last person; nobody accepts it."""
+TILE: Final = 1024
+"""People a tile at most."""
 FIRST_YEAR: Final = 1900
 """Birth years are stored as bytes counted from here."""
 NOWHERE: Final = (1e9, 0.0, 0.0)
@@ -34,34 +38,46 @@ _SAFETY_KM: Final = 0.005
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """`n` people and padding up to a multiple of TILE; the arrays are read-only."""
+    """`n` people; the arrays are read-only."""
 
     ids: Bytes
     """(n, 16)"""
     by_id: npt.NDArray[np.int32]
     """(n) positions in the order of the ids."""
-    taste: Floats
-    """(padded, d + 1) taste, then selectivity: what makes them like others."""
-    trait: Floats
-    """(padded, d + 1) trait, then popularity: what makes others like them."""
+    vectors: Floats
+    """(n, 2 SIZE) trait, then taste, each filled up with zeros."""
+    selectivity: Floats
+    """(n) what makes them like others,"""
+    popularity: Floats
+    """(n) what makes others like them,"""
+    both: Floats
+    """(n) the sum of the two."""
+    price: Floats
+    """(n) what congestion costs: the log of `weight`, negated."""
+    weight: Floats
+    """(n) what a score is multiplied by to rank it."""
     group: Bytes
-    """(padded) gender and seeks, `group_of`."""
+    """(n) gender and seeks, `group_of`."""
     born: Bytes
-    """(padded) birth year - FIRST_YEAR."""
+    """(n) birth year - FIRST_YEAR."""
     born_from: Bytes
-    """(padded) the earliest birth year they accept."""
+    """(n) the earliest birth year they accept."""
     born_to: Bytes
-    """(padded) the latest."""
+    """(n) the latest."""
     place: Floats
-    """(3, padded) km from the Earth's centre."""
+    """(3, n) km from the Earth's centre."""
     reach: Floats
-    """(padded) how far they look: the square of the chord in km, or infinity."""
+    """(n) how far they look: the square of the chord in km, or infinity."""
     tokens: npt.NDArray[np.uint64]
     """(n, 16) interests, 0 where there are fewer."""
     vocabulary: npt.NDArray[np.uint64]
     """(w) all tokens, ascending."""
     frequency: npt.NDArray[np.int32]
     """(w) how many people have each."""
+    bounds: Ints
+    """(tiles + 1) where each tile begins, and where the last one ends;"""
+    tile_digest: npt.NDArray[np.uint64]
+    """(tiles) of all that is compared of its people;"""
     tile_genders: Bytes
     """(tiles) masks: who is in the tile,"""
     tile_seeks: Bytes
@@ -70,6 +86,8 @@ class Market:
     """(tiles, 4) least and greatest of born, least born_from, greatest born_to;"""
     tile_place: Floats
     """(tiles, 5) centre, radius, greatest reach as a chord, all km."""
+    scale: npt.NDArray[np.float64]
+    """(2) the greatest length of a vector, the mean price."""
 
     @property
     def people(self) -> int:
@@ -77,7 +95,17 @@ class Market:
 
     @property
     def tiles(self) -> int:
-        return len(self.tile_genders)
+        return len(self.bounds) - 1
+
+    @property
+    def trait(self) -> Floats:
+        """(n, d)"""
+        return self.vectors[:, :DIMS]
+
+    @property
+    def taste(self) -> Floats:
+        """(n, d)"""
+        return self.vectors[:, SIZE : SIZE + DIMS]
 
     def arrays(self) -> dict[str, Array]:
         return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -1,0 +1,14 @@
+"""Numbers that the kernel and whoever calls it agree on."""
+
+from typing import Final
+
+LANES: Final = 16
+"""Sums that run side by side in a product of two vectors."""
+SIZE: Final = 4 * LANES
+"""Numbers a taste or a trait; shorter ones are filled up with zeros."""
+POWERS: Final = 520
+"""Powers of two on either side of one, in the table that the exponential takes."""
+BATCH: Final = 64
+"""People that are scored exactly at once."""
+WAITING: Final = 1024
+"""People that a row without a value to beat notes before it scores the most promising."""
