@@ -124,7 +124,8 @@ def market_of(people: Iterable[Record], year: int) -> Market:
     for person in people:
         if person.filters is not None:
             builder.add(
-                person.user_id.bytes, person.filters, person.vector, tokens(person.interests)
+                *(person.user_id.bytes, person.filters, person.vector),
+                *(tokens(person.interests), person.price),
             )
     return builder.build()
 

@@ -81,7 +81,10 @@ def a_market(people: Iterable[Record]) -> Market:
     builder = MarketBuilder(YEAR)
     for person in people:
         assert person.filters is not None
-        builder.add(person.user_id.bytes, person.filters, person.vector, tokens(person.interests))
+        builder.add(
+            *(person.user_id.bytes, person.filters, person.vector, tokens(person.interests)),
+            price=person.price,
+        )
     return builder.build()
 
 

@@ -72,7 +72,10 @@ async def _read(pool: asyncpg.Pool, model_version: int, year: int) -> tuple[Mark
             for row in rows:
                 person = record_of(row)
                 if person.filters is not None:
-                    builder.add(person.user_id.bytes, person.filters, person.vector, row["tokens"])
+                    builder.add(
+                        *(person.user_id.bytes, person.filters, person.vector, row["tokens"]),
+                        price=person.price,
+                    )
     return builder.build(), snapshot, builder.dropped
 
 

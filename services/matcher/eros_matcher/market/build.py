@@ -61,9 +61,12 @@ class MarketBuilder:
     def add(
         self, user: bytes, filters: Filters, vector: bytes, tokens: bytes, price: float = 0.0
     ) -> None:
-        """One person: id (16 bytes), filters, vector and tokens as stored, congestion price."""
+        """One person: id (16 bytes), filters, vector and tokens as stored, congestion price.
+
+        A price that is none counts as 0.
+        """
         values = np.frombuffer(vector, dtype="<f4")
-        if is_broken(values) or not abs(price) < GREATEST:
+        if is_broken(values):
             self.dropped += 1
             return
         self._ids.append(user)
@@ -73,7 +76,7 @@ class MarketBuilder:
         self._small.append((m.group_of(filters), _cell_of(filters), born, low, high))
         self._places.append((*m.place_of(filters), m.reach_of(filters)))
         self._tokens.append(tokens[:128].ljust(128, b"\0"))
-        self._prices.append(price)
+        self._prices.append(price if 0 <= price < GREATEST else 0.0)
 
     def build(self) -> Market:
         people = len(self._ids)
