@@ -118,7 +118,9 @@ def _link_packages(names: list[str], site: Path) -> None:
 
 
 def _copy(name: str, app: Path) -> None:
-    for line in re.findall(r"^COPY (?!--from=\S+-(?:packages|kernel) )(.+)$", stage_of(name), re.MULTILINE):
+    for line in re.findall(
+        r"^COPY (?!--from=\S+-(?:packages|kernel) )(.+)$", stage_of(name), re.MULTILINE
+    ):
         *sources, target = line.split()
         sources = [source for source in sources if not source.startswith("--from=")]
         destination = app / Path(target).relative_to("/app")
