@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import typer
@@ -17,12 +19,16 @@ _FOLDER = CHECKOUT / "bench"
 
 
 def register(app: typer.Typer) -> None:
-    @app.command()
+    @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
     def bench(
+        context: typer.Context,
         name: str = typer.Argument("", help="Which one; without a name, they are listed."),
         as_json: bool = typer.Option(False, "--json", help="End with one line of JSON."),
     ) -> None:
-        """Measure one of the promises, on this machine, and print the figures."""
+        """Measure one of the promises, on this machine, and print the figures.
+
+        Further options are the benchmark's own: `--phrases FILE` is its argument `phrases`.
+        """
         known = sorted(path.stem for path in _FOLDER.glob("[!_]*.py"))
         if not name:
             Console().print("\n".join(known) or "There are no benchmarks in this checkout.")
@@ -30,11 +36,31 @@ def register(app: typer.Typer) -> None:
         if name not in known:
             raise typer.BadParameter(f"there is none of that name; known: {', '.join(known)}")
         sys.path.insert(0, str(CHECKOUT))
-        result: dict[str, Any] = importlib.import_module(f"bench.{name}").run()
+        run = importlib.import_module(f"bench.{name}").run
+        result: dict[str, Any] = run(**_own_options(run, context.args))
         if as_json:
             print(json.dumps(result))
         else:
             _print(Console(), name, result)
+
+
+def _own_options(run: Callable[..., Any], given: Sequence[str]) -> dict[str, str]:
+    """The benchmark's own options: each a parameter of its `run` that is a text."""
+    known = [
+        name for name, one in inspect.signature(run).parameters.items() if one.annotation == "str"
+    ]
+    found: dict[str, str] = {}
+    rest = list(given)
+    while rest:
+        option, _, value = rest.pop(0).partition("=")
+        name = option.removeprefix("--").replace("-", "_")
+        if not option.startswith("--") or name not in known:
+            own = ", ".join(f"--{name}" for name in known) or "none"
+            raise typer.BadParameter(f"{option}: unknown here; this benchmark's own options: {own}")
+        if not value and not rest:
+            raise typer.BadParameter(f"{option} needs a value")
+        found[name] = value or rest.pop(0)
+    return found
 
 
 def _print(console: Console, name: str, result: dict[str, Any]) -> None:

@@ -112,3 +112,26 @@ def decode(data: bytes) -> Prepared | None:
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def encode_input(own: Own, others: Sequence[Other]) -> bytes:
+    """What `prepare` takes, for the way to where it runs."""
+    whole = {"own": asdict(own), "others": [asdict(other) for other in others]}
+    return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def decode_input(data: bytes) -> tuple[Own, tuple[Other, ...]]:
+    """The way back. Raises ValueError for anything else."""
+    try:
+        raw: Any = json.loads(data)
+        own = Own(**_tuples(raw["own"]))
+        return own, tuple(Other(**_tuples(other)) for other in raw["others"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"no input of prepare: {error!r}") from None
+
+
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    # JSON knows lists only.
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+    }

@@ -15,9 +15,10 @@ from eros_advice.texts import Language
 from eros_assistant.domain.answers import Cited
 from eros_assistant.understanding.words import fold, words
 
-KNOWN: Final = 0.42
+KNOWN: Final = 0.37
 """From this score an entry is about the question (tests/unit/assistant/test_library.py)."""
 _KEYWORDS: Final = 0.62
+_KEYWORDS_ALONE: Final = 0.8
 _LEAST_CHARACTERS: Final = 3
 # They say nothing about the topic.
 _STOP: Final = frozenset(
@@ -84,9 +85,10 @@ class Library:
         scores = []
         for position, terms in enumerate(self._terms):
             shared = sum(self._rarity[word] * terms[word] for word in asked if word in terms)
-            scores.append(
-                _KEYWORDS * min(1.0, shared / weight) + (1 - _KEYWORDS) * float(similar[position])
-            )
+            said = min(1.0, shared / weight)
+            mixed = _KEYWORDS * said + (1 - _KEYWORDS) * float(similar[position])
+            # The vectors know little Spanish: there keywords must be enough.
+            scores.append(max(mixed, _KEYWORDS_ALONE * said))
         best = sorted(range(len(scores)), key=lambda position: -scores[position])[:most]
         return [Hit(self._ordered[position], scores[position]) for position in best]
 

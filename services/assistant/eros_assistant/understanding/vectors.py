@@ -27,6 +27,8 @@ class SentenceVectors:
         return cls(wordllama.WordLlama.load(cache_dir=folder, disable_download=True))
 
     def of(self, texts: Sequence[str]) -> Vectors:
-        """One row of length 1 per text."""
-        rows = self._model.embed(list(texts), norm=True)
-        return np.nan_to_num(cast("Vectors", rows))
+        """One row of length 1 per text; of zeros for a text without words."""
+        rows = cast("Vectors", self._model.embed(list(texts), norm=False))
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        found: Vectors = rows / np.where(lengths > 0, lengths, np.float32(1))
+        return found

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 import asyncpg
+from redis.asyncio import Redis
 
 from eros_common import logging
 from eros_common.clocks import Clock
@@ -21,6 +22,7 @@ from eros_matcher.programs.payload import Found, unpack_analyzed, unpack_found
 from eros_matcher.store_features import leave_market, save_records
 from eros_matcher.store_lists import PostgresLists, write_beyond, write_daily
 from eros_matcher.store_locks import lock_alone
+from eros_matcher.work.advising import keep
 from eros_matcher.worker.jobs import JobKind, RowResult
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class MatcherSink:
     lists: PostgresLists
     cards: Cards
     filler: CacheFiller
+    cache: Redis
     clock: Clock
 
     async def write(
@@ -56,7 +59,10 @@ class MatcherSink:
                 made = await self._made(rows)
                 await lock_alone(connection, [row.lease.user_id for row, _ in made])
                 await self._write_matches(connection, made)
-            case JobKind.PREPARE | JobKind.LEARN:
+            case JobKind.PREPARE:
+                # Nothing that could not be made again in a millisecond: it goes to the cache only.
+                return
+            case JobKind.LEARN:
                 raise ValueError(f"nothing is kept of {kind.name}")
             case _:
                 assert_never(kind)
@@ -65,6 +71,10 @@ class MatcherSink:
         """Fill the cache; what cannot be filled is read from the database in the morning."""
         users = [row.lease.user_id for row in rows if row.result is not None]
         if kind is JobKind.ANALYZE or not users:
+            return
+        if kind is JobKind.PREPARE:
+            made = [(row.lease.user_id, row.result) for row in rows if row.result is not None]
+            await keep(self.cache, made)
             return
         try:
             await self._fill(kind, users, rows)

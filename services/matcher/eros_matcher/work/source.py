@@ -18,10 +18,12 @@ from eros_matcher.domain.lists import BEYOND, DAILY
 from eros_matcher.features.analysis import filters_of
 from eros_matcher.features.record import Record, pack
 from eros_matcher.ports import StoredModel
-from eros_matcher.programs import analyze, match
+from eros_matcher.programs import analyze, match, prepare
 from eros_matcher.programs.payload import pack as pack_payload
 from eros_matcher.store_features import PostgresFeatures
+from eros_matcher.store_lists import PostgresLists
 from eros_matcher.store_models import PostgresModels
+from eros_matcher.work.advising import inputs
 from eros_matcher.work.markets import HostMarkets
 from eros_matcher.worker.jobs import JobKind, LeasedBatch, PreparedBatch
 
@@ -39,6 +41,7 @@ class MatcherSource:
     models: PostgresModels
     profiles: AccountsProfiles
     markets: HostMarkets
+    lists: PostgresLists
 
     async def prepare(self, batch: LeasedBatch) -> PreparedBatch:
         """Raises ErosError, NoMarketError, NoModelError and what the database raises."""
@@ -50,10 +53,28 @@ class MatcherSource:
                 return await self._match(batch, model, wanted=BEYOND, sample=SAMPLE_TILES)
             case JobKind.MATCH:
                 return await self._match(batch, model, wanted=DAILY + BEYOND, sample=None)
-            case JobKind.PREPARE | JobKind.LEARN:
+            case JobKind.PREPARE:
+                return await self._advice(batch)
+            case JobKind.LEARN:
                 raise ValueError(f"no program for {batch.kind.name}")
             case _:
                 assert_never(batch.kind)
+
+    async def _advice(self, batch: LeasedBatch) -> PreparedBatch:
+        dates = {lease.user_id: lease.list_date for lease in batch.leases}
+        year = batch.night_now.year
+        made = await inputs(self.lists, self.profiles, dates, year)
+        return _prepared(
+            list(dates),
+            {user: (data,) for user, data in made.items()},
+            header={"year": year},
+            factory=prepare.FACTORY,
+            files=(),
+            snapshot_bytes=prepare.SNAPSHOT_BYTES,
+            result_bytes=prepare.RESULT_BYTES,
+            model_version="",
+            market_version="",
+        )
 
     async def _analyze(self, batch: LeasedBatch, model: StoredModel) -> PreparedBatch:
         users = [lease.user_id for lease in batch.leases]

@@ -17,7 +17,7 @@ from eros_matcher.worker.runtime import Worker
 from eros_matcher.worker.store_fence import PostgresFenceStore
 from eros_matcher.worker.stream import WorkStream
 
-KINDS: Final = (JobKind.ANALYZE, JobKind.SCORE, JobKind.MATCH)
+KINDS: Final = (JobKind.ANALYZE, JobKind.SCORE, JobKind.MATCH, JobKind.PREPARE)
 """Those there are programs for."""
 
 
