@@ -30,5 +30,5 @@ class SentenceVectors:
         """One row of length 1 per text; of zeros for a text without words."""
         rows = cast("Vectors", self._model.embed(list(texts), norm=False))
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        found: Vectors = rows / np.where(lengths > 0, lengths, np.float32(1))
-        return found
+        found = rows / np.where(lengths > 0, lengths, 1.0)
+        return found.astype(np.float32)
