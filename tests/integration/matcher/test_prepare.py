@@ -20,6 +20,7 @@ async def test_first_lines_for_tonights_matches_are_in_the_cache(world: World) -
     world.at("2026-03-03T07:30:00")
     user = people[0]
     data = await world.cache.get(prepared_key(user))
+    assert isinstance(data, bytes)
     assert 0 < await world.cache.ttl(prepared_key(user)) <= KEPT_SECONDS
     assert len(data) <= 16_000
     prepared = decode(data)
@@ -41,6 +42,8 @@ async def test_whoever_left_gets_nothing(world: World) -> None:
     del world.town.profiles[people[0]]
     await world.nights.run(JobKind.PREPARE, people, MORNING)
     assert await world.cache.get(prepared_key(people[0])) is None
-    kept = decode(await world.cache.get(prepared_key(people[1])) or b"")
+    data = await world.cache.get(prepared_key(people[1]))
+    assert isinstance(data, bytes)
+    kept = decode(data)
     assert kept is not None
     assert str(people[0]) not in kept.openings[Language.EN]
