@@ -15,8 +15,6 @@ class Meter:
 
     def __init__(self) -> None:
         self._points: deque[tuple[float, float, float]] = deque([(0.0, 0.0, 0.0)])
-        self.worst = 0.0
-        """Most used beyond the cap in any ten seconds, as a share of a core."""
 
     def read(self, at: float, *, used: float, allowed: float) -> float:
         """So much more was used and allowed since the last reading; how far the last ten seconds
@@ -29,9 +27,7 @@ class Meter:
             points.popleft()
         began_used, began_allowed = _between(points[0], points[1], since)
         _, all_used, all_allowed = points[-1]
-        over = ((all_used - began_used) - (all_allowed - began_allowed)) / WINDOW_SECONDS
-        self.worst = max(self.worst, over)
-        return over
+        return ((all_used - began_used) - (all_allowed - began_allowed)) / WINDOW_SECONDS
 
 
 def _between(

@@ -80,6 +80,8 @@ def _picture(found: Report) -> bytes:
         halts.bar(times, counts, width=1 / 1440, bottom=below, color=_REASONS[reason], label=name)
         below = [low + count for low, count in zip(below, counts, strict=True)]
     halts.set_ylabel("halts a minute")
+    # A pause halts hundreds at once, a touch one: both are to be seen.
+    halts.set_yscale("symlog", linthresh=10)
     locator: Any = AutoDateLocator(tz=UTC)  # type: ignore[no-untyped-call]
     halts.xaxis.set_major_locator(locator)
     halts.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))  # type: ignore[no-untyped-call]

@@ -67,6 +67,8 @@ class Judge:
         self.meters: dict[str, Meter] = defaultdict(Meter)
         self.cpu_used: dict[JobKind, float] = dict.fromkeys(RULES, 0.0)
         self.cpu_allowed = 0.0
+        self.cap_worst = 0.0
+        """Most taken beyond a cap in any ten seconds, as a share of a core."""
         self.completed: dict[JobKind, int] = dict.fromkeys(RULES, 0)
         for zone in range(len(self.zones)):
             self._boundary(zone)
@@ -307,6 +309,10 @@ class Judge:
 
     # ---- caps
 
+    def new_worker(self, worker: str) -> None:
+        """Another process of that name: nothing is known of what the last one took."""
+        self.meters.pop(worker, None)
+
     def dispatched(self, worker: str, kind: JobKind, rows: int, cap: float) -> None:
         """A batch goes to a worker."""
         rule = RULES[kind]
@@ -318,5 +324,6 @@ class Judge:
         self.cpu_used[kind] += used
         self.cpu_allowed += allowed
         over = self.meters[worker].read(self._loop.now, used=used, allowed=allowed)
+        self.cap_worst = max(self.cap_worst, over)
         if over > POINT:
             self.trace.violated("cap", NOBODY, f"{worker} is {over:.2%} of a core above its cap")

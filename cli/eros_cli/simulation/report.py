@@ -58,7 +58,7 @@ def report(world: World, seconds: float) -> Report:
         "stopped_p50_ms": round(1000 * percentile(judge.stopped, 0.5), 2),
         "stopped_p99_ms": round(1000 * percentile(judge.stopped, 0.99), 2),
         "stopped_max_ms": round(1000 * max(judge.stopped, default=0.0), 2),
-        "cap_over_worst": round(max((m.worst for m in judge.meters.values()), default=0.0), 4),
+        "cap_over_worst": round(judge.cap_worst, 4),
         "waited_longest_s": round(world.backlog.oldest),
         "violations_by_rule": dict(sorted(trace.counts.items())),
         "faults_by_kind": dict(sorted(tally.faults.items())),

@@ -79,6 +79,7 @@ class Worker(Process):
         super().begin()
         self._lives += 1
         self.id = WorkerId(f"{self.name}.{self._lives}")
+        self._judge.new_worker(self.name)
         self.core = WorkerCore()
         self.child = Child(
             self,

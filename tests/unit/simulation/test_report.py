@@ -71,4 +71,3 @@ def test_the_meter_looks_at_any_ten_seconds() -> None:
     for second in range(62, 71):
         meter.read(second, used=0.5, allowed=0.5)
     assert meter.read(71, used=0.5, allowed=0.5) == pytest.approx(0)
-    assert meter.worst == pytest.approx(0.05)
