@@ -113,5 +113,11 @@ class Previews:
 
 def _search(market: Market, person: Record, year: int, seen: Seen) -> tuple[Suggestion, ...]:
     return search_one(
-        market, person, DAILY + BEYOND, year, excluded=seen.excluded, shown=seen.shown
+        market,
+        person,
+        DAILY + BEYOND,
+        year,
+        daily=DAILY,
+        excluded=seen.excluded,
+        shown=seen.shown,
     )

@@ -61,8 +61,9 @@ async def test_a_night_fills_the_lists_and_the_cache(world: World) -> None:
                 other.preferences.max_distance_km,
             ):
                 assert not limit or match.distance_km <= limit
-        scores = [match.score for match in both]
-        assert scores == sorted(scores, reverse=True)
+        for matches in (daily.matches, beyond.recommendations):
+            scores = [match.score for match in matches]
+            assert scores == sorted(scores, reverse=True)
     assert listed > 60
 
 

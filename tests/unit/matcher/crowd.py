@@ -112,6 +112,7 @@ def open_program(
     rows: Sequence[Row],
     *,
     wanted: int = 60,
+    daily: int = 0,
     sample: int | None = None,
     model: Model = MODEL,
 ) -> MatchProgram:
@@ -126,6 +127,7 @@ def open_program(
         "market_version": "m1",
         "year": YEAR,
         "wanted": wanted,
+        "daily": daily,
         "sample": sample,
     }
     packed = payload.pack(header, [row.parts() for row in rows])

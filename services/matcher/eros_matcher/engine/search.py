@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from eros_matcher.domain.lists import Suggestion
-from eros_matcher.engine.best import Best, Keys, Positions
+from eros_matcher.engine.best import Best, Keys, Positions, positions_of, values_of
 from eros_matcher.engine.explain import Explainer
 from eros_matcher.engine.scorer import BLOCK, LeftOut, Scorer
 from eros_matcher.engine.seekers import Seekers
+from eros_matcher.engine.variety import varied
 from eros_matcher.engine.walk import Walk
 from eros_matcher.features.record import Record
 from eros_matcher.market.market import Market
@@ -42,8 +43,11 @@ class Search:
     and 4 bytes a row and tile.
     """
 
-    def __init__(self, market: Market, rows: int, wanted: int, year: int) -> None:
+    def __init__(
+        self, market: Market, rows: int, wanted: int, year: int, *, daily: int = 0
+    ) -> None:
         self.market = market
+        self._daily = daily
         self._wanted = wanted
         self._seekers = Seekers(rows, market, year)
         self._best = Best(rows, wanted)
@@ -118,9 +122,15 @@ class Search:
         return Step(len(block), tile)
 
     def keys(self, row: int) -> Keys:
-        """The best of an ended row, the best first; then those who were shown longest ago."""
+        """The best of an ended row, the best first; then those who were shown longest ago.
+
+        Where there are more than `daily`, the first `daily` are a varied choice of them.
+        """
         self._scorer.settle(row)
         keys = self._best.ordered(row)
+        if 0 < self._daily < len(keys):
+            traits = self.market.trait[positions_of(keys)]
+            keys = keys[varied(values_of(keys), traits, self._daily)]
         missing = self._wanted - len(keys)
         if missing and len(self._shown[row]):
             again = self._scorer.pairs(row, self._shown[row].astype(np.intp))
@@ -139,10 +149,17 @@ class Search:
 
 
 def search_one(
-    market: Market, person: Record, wanted: int, year: int, *, excluded: bytes, shown: bytes
+    market: Market,
+    person: Record,
+    wanted: int,
+    year: int,
+    *,
+    daily: int,
+    excluded: bytes,
+    shown: bytes,
 ) -> tuple[Suggestion, ...]:
     """A whole search at once, for one person in a small market; see `Search.put`."""
-    search = Search(market, 1, wanted, year)
+    search = Search(market, 1, wanted, year, daily=daily)
     search.put(0, person, excluded=excluded, shown=shown)
     row = np.zeros(1, dtype=np.intp)
     while not len(search.ended(row)):

@@ -39,9 +39,10 @@ def snapshot_bytes(wanted: int) -> int:
 class MatchProgram:
     """See `eros_matcher.compute.program.Program`.
 
-    The header has model (its body), model_version, market_version, year, wanted and sample (the
-    most tiles a row looks at, or null); a row has its record or, for somebody who was not analyzed
-    yet, the profile; who is never to be found; and who was shown lately, the longest ago first.
+    The header has model (its body), model_version, market_version, year, wanted, daily (the first
+    so many are a varied choice) and sample (the most tiles a row looks at, or null); a row has its
+    record or, for somebody who was not analyzed yet, the profile; who is never to be found; and who
+    was shown lately, the longest ago first.
     """
 
     def __init__(self, batch: BatchInput) -> None:
@@ -50,7 +51,9 @@ class MatchProgram:
         self._model = parse(header["model"].encode())
         self._wanted: int = header["wanted"]
         arrays, _ = columns.read(batch.files[0])
-        self._search = Search(Market.of(arrays), batch.rows, self._wanted, header["year"])
+        self._search = Search(
+            *(Market.of(arrays), batch.rows, self._wanted, header["year"]), daily=header["daily"]
+        )
         self._results: dict[int, bytes] = {}
 
     def load(self, row: int, state: bytes | None) -> None:

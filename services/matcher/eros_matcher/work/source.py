@@ -29,8 +29,8 @@ from eros_matcher.worker.jobs import JobKind, LeasedBatch, PreparedBatch
 
 log = logging.get("matcher.source")
 
-SAMPLE_TILES: Final = 8
-"""What `score` looks at: 4,096 people."""
+SAMPLE_TILES: Final = 6
+"""What `score` looks at: about 4,400 people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,11 @@ class MatcherSource:
             case JobKind.ANALYZE:
                 return await self._analyze(batch, model)
             case JobKind.SCORE:
-                return await self._match(batch, model, wanted=BEYOND, sample=SAMPLE_TILES)
+                return await self._match(batch, model, wanted=BEYOND, daily=0, sample=SAMPLE_TILES)
             case JobKind.MATCH:
-                return await self._match(batch, model, wanted=DAILY + BEYOND, sample=None)
+                return await self._match(
+                    batch, model, wanted=DAILY + BEYOND, daily=DAILY, sample=None
+                )
             case JobKind.PREPARE:
                 return await self._advice(batch)
             case JobKind.LEARN:
@@ -99,7 +101,7 @@ class MatcherSource:
         )
 
     async def _match(
-        self, batch: LeasedBatch, model: StoredModel, *, wanted: int, sample: int | None
+        self, batch: LeasedBatch, model: StoredModel, *, wanted: int, daily: int, sample: int | None
     ) -> PreparedBatch:
         users = [lease.user_id for lease in batch.leases]
         year = batch.night_now.year
@@ -119,6 +121,7 @@ class MatcherSource:
                 "market_version": market.version,
                 "year": year,
                 "wanted": wanted,
+                "daily": daily,
                 "sample": sample,
             },
             factory=match.FACTORY,

@@ -22,7 +22,10 @@ from eros_matcher.compute.process import ONE_THREAD
 from eros_matcher.compute.program import BatchSpec
 from eros_matcher.compute.region import ParentRegion
 
-_PASSED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TZ", "PYTHONDONTWRITEBYTECODE")
+_PASSED = (
+    *("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TZ", "PYTHONDONTWRITEBYTECODE"),
+    *("OPENBLAS_CORETYPE", "XDG_CACHE_HOME"),
+)
 """What the child may know of the environment: nothing secret."""
 
 
