@@ -41,6 +41,7 @@ class Position:
     sweep: int = 0
     loss: float = float("inf")
     """Of the sweep before."""
+    done: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +55,14 @@ class State:
     block: int
     sums: Sums
     loss: float
+    calibration: Calibration
 
 
 class Course:
     """Call `step` until it says True; then `learned` is the result. At most FOLDS + 1 fits.
 
     `start` is last night's model, with one row a person of the design; it is copied. Without any
-    behaviour the result is the start.
+    behaviour the result is the start. `prior` (ties) is what theta is without evidence.
     """
 
     def __init__(
@@ -71,18 +73,19 @@ class Course:
         seed: int,
         latent: int,
         start: Learned | None = None,
-        parts: npt.NDArray[np.int64] | None = None,
+        prior: Doubles | None = None,
     ) -> None:
         self._design = design
         self._behaviour = behaviour
         self._seed = seed
         self._latent = latent
         self._start = start
-        self.parts = parts_of(behaviour, seed) if parts is None else parts
+        self._prior = prior
+        self.parts = parts_of(behaviour, seed)
         self.checks = 0 if not len(behaviour) else FOLDS if len(behaviour) < PLENTY else 1
         self.position = Position()
         self.held = np.full(len(behaviour), np.nan)
-        """(m) logits of the observations that were held out so far."""
+        """(m) logits of the observations that were held out so far; none once they were used."""
         self.calibration = Calibration()
         self.fit = self._open()
 
@@ -92,7 +95,7 @@ class Course:
 
     def step(self) -> bool:
         """One block of work; True when all is done."""
-        if not len(self._behaviour):
+        if self.position.done or not len(self._behaviour):
             return True
         if not self.fit.step():
             return False
@@ -103,7 +106,8 @@ class Course:
         if position.sweep < self._most and not (still and position.sweep > LEAST_SWEEPS):
             return False
         if position.fit == self.checks:
-            self._calibrate()
+            position.done = True
+            self._correct()
             return True
         self._check()
         position.fit, position.sweep, position.loss = position.fit + 1, 0, float("inf")
@@ -114,23 +118,37 @@ class Course:
         """All that is needed to go on; its arrays are those of the course, not copies."""
         fit = self.fit
         return State(
-            self.position, self.held, fit.learned, fit.stage, fit.block, fit.sums, fit.loss
+            self.position,
+            self.held,
+            fit.learned,
+            fit.stage,
+            fit.block,
+            fit.sums,
+            fit.loss,
+            self.calibration,
         )
 
     def load(self, state: State) -> None:
         """Go on where another course over the same data was."""
         self.position, self.held = replace(state.position), state.held.copy()
+        self.calibration = state.calibration
         learned = copy_of(state.learned)
-        self.fit = Fit(self._design, self._part(), learned, warm=self._start is not None)
-        self.fit.resume(
-            state.position.sweep, state.stage, state.block, state.sums.copy(), state.loss
-        )
+        self.fit = Fit(self._design, self._part(), learned, warm=self._warm, prior=self._prior)
+        sums = state.sums.copy()
+        self.fit.resume(state.position.sweep, state.stage, state.block, sums, state.loss)
+        if self.position.done:
+            self._correct()
 
     @property
     def _most(self) -> int:
-        if self._start is not None:
+        if self._warm:
             return WARM_SWEEPS
         return SWEEPS if self.position.fit == self.checks else CHECK_SWEEPS
+
+    @property
+    def _warm(self) -> bool:
+        """Whether this fit goes on from last night; a check must not: it would know the answers."""
+        return self._start is not None and self.position.fit == self.checks
 
     def _part(self) -> Behaviour:
         fit = self.position.fit
@@ -141,29 +159,32 @@ class Course:
     def _open(self) -> Fit:
         part = self._part()
         share = float(part.liked @ part.weight / part.weight.sum()) if len(part) else 0.5
-        learned = (
-            begin(self._design, self._latent, self._seed, share)
-            if self._start is None
-            else copy_of(self._start)
-        )
-        return Fit(self._design, part, learned, warm=self._start is not None)
+        if self._warm and self._start is not None:
+            learned = copy_of(self._start)
+        else:
+            learned = begin(self._design, self._latent, self._seed, share)
+            if self._prior is not None:
+                learned.theta = self._prior.copy()
+        return Fit(self._design, part, learned, warm=self._warm, prior=self._prior)
 
-    def _check(self) -> None:
-        """Ask the fit about what it has not seen."""
-        held = self.parts == self.position.fit
-        asked = self._behaviour.only(held)
-        found = vectors(self._design, self.learned)
-        self.held[held] = found.logits(asked.chooser, asked.chosen)
-
-    def _calibrate(self) -> None:
-        known = np.isfinite(self.held)
-        asked = self._behaviour.only(known)
-        self.calibration = calibrated(
-            Held(asked.chooser, asked.chosen, self.held[known], asked.liked, asked.weight)
-        )
+    def _correct(self) -> None:
         self.learned.scale = self.calibration.scale
         self.learned.shift = self.calibration.shift
         self.learned.mutual = self.calibration.mutual
+
+    def _check(self) -> None:
+        """Ask the fit about what it has not seen; after the last one, calibrate."""
+        held = np.flatnonzero(self.parts == self.position.fit)[:PLENTY]
+        asked = self._behaviour.at(held)
+        found = vectors(self._design, self.learned)
+        self.held[held] = found.logits(asked.chooser, asked.chosen)
+        if self.position.fit + 1 == self.checks:
+            known = np.flatnonzero(np.isfinite(self.held))
+            asked = self._behaviour.at(known)
+            self.calibration = calibrated(
+                Held(asked.chooser, asked.chosen, self.held[known], asked.liked, asked.weight)
+            )
+            self.held = np.full(0, np.nan)
 
 
 def parts_of(behaviour: Behaviour, seed: int) -> npt.NDArray[np.int64]:

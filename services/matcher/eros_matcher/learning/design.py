@@ -57,13 +57,14 @@ class Behaviour:
     def __len__(self) -> int:
         return len(self.chooser)
 
-    def only(self, chosen_ones: npt.NDArray[np.bool_]) -> Behaviour:
+    def only(self, which: npt.NDArray[np.bool_]) -> Behaviour:
         """Those observations alone."""
+        return self.at(np.flatnonzero(which))
+
+    def at(self, which: npt.NDArray[np.intp]) -> Behaviour:
+        """The observations at these positions."""
         return Behaviour(
-            self.chooser[chosen_ones],
-            self.chosen[chosen_ones],
-            self.liked[chosen_ones],
-            self.weight[chosen_ones],
+            self.chooser[which], self.chosen[which], self.liked[which], self.weight[which]
         )
 
 

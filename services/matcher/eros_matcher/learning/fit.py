@@ -72,10 +72,18 @@ class Fit:
     """`learned` is changed in place; read it between two calls of `step`."""
 
     def __init__(
-        self, design: Design, behaviour: Behaviour, learned: Learned, *, warm: bool = False
+        self,
+        design: Design,
+        behaviour: Behaviour,
+        learned: Learned,
+        *,
+        warm: bool = False,
+        prior: Doubles | None = None,
     ) -> None:
+        """`warm`: `learned` is no fresh start; `prior` (ties) is what theta is shrunk towards."""
         self.learned = learned
         self._warm = warm
+        self._prior = np.zeros(design.ties) if prior is None else prior
         self.sweep = 0
         self._design = design
         self._inputs = tower_inputs(design)
@@ -138,8 +146,8 @@ class Fit:
         self._mean_own = self._inputs @ learned.tower_taste
         self._mean_others = self._inputs @ learned.tower_trait
         spread = learned.spread
-        taste = spread.taste + float((self._mean_own**2).mean() if learned.latent else 0)
-        trait = spread.trait + float((self._mean_others**2).mean() if learned.latent else 0)
+        taste = spread.taste + _mean_square(self._mean_own)
+        trait = spread.trait + _mean_square(self._mean_others)
         # Small factors that are doubted at once never grow: a fresh start believes in them a while.
         doubted = float(self.sweep >= _BELIEF or self._warm)
         self._doubt_own = doubted / (1 / spread.taste + _BEND * trait * self._by_chooser.weights)
@@ -183,9 +191,10 @@ class Fit:
                 np.full(design.ties, 1 / spread.theta),
             ]
         )
+        towards = np.concatenate([np.zeros(1 + 2 * b), self._prior])
         hessian = sums.hessian + np.diag(precision)
         inverse = np.linalg.inv(hessian)
-        move = inverse @ (sums.gradient - precision * now)
+        move = inverse @ (sums.gradient - precision * (now - towards))
         # A step that moves logits a lot, as at the very beginning, is taken in part.
         length = float(np.sqrt(move @ sums.hessian @ move / max(self._weight, 1e-9)))
         after = now + move * min(1.0, _LONGEST / max(length, 1e-9))
@@ -194,7 +203,8 @@ class Fit:
         learned.theta = after[1 + 2 * b :]
         if design.ties:
             known = np.diag(inverse)[1 + 2 * b :]
-            spread.theta = _variance(learned.theta, float(known.sum()), spread.theta)
+            beyond = learned.theta - self._prior
+            spread.theta = _variance(beyond, float(known.sum()), spread.theta)
         self.loss = sums.loss / max(self._weight, 1e-9)
         self._prepare()
 
@@ -340,6 +350,10 @@ class _Side:
 def _sigmoid(logits: Doubles) -> Doubles:
     likely: Doubles = 1 / (1 + np.exp(-np.clip(logits, -40, 40)))
     return likely
+
+
+def _mean_square(values: Doubles) -> float:
+    return float((values**2).sum()) / max(values.size, 1)
 
 
 def _variance(values: Doubles, unsure: float, before: float) -> float:

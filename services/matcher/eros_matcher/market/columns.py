@@ -49,6 +49,18 @@ def write(path: Path, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> N
         os.fsync(file.fileno())
 
 
+def dump(arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> bytes:
+    """The same as `write`, in memory."""
+    header, bodies = _laid_out(arrays, meta)
+    start = _aligned(len(header))
+    whole = bytearray(start + sum(_aligned(len(body)) for body in bodies))
+    whole[: len(header)] = header
+    for body in bodies:
+        whole[start : start + len(body)] = body
+        start += _aligned(len(body))
+    return bytes(whole)
+
+
 def read(data: memoryview) -> tuple[dict[str, Array], dict[str, Any]]:
     """The arrays as views of `data`, and what was written beside them. Raises BrokenFileError."""
     try:
@@ -76,6 +88,18 @@ def digest(arrays: Mapping[str, Array]) -> str:
         state.update(f"{name} {array.dtype.str} {array.shape}".encode())
         state.update(np.ascontiguousarray(array).data)
     return state.hexdigest()
+
+
+def _laid_out(arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> tuple[bytes, list[bytes]]:
+    places: dict[str, tuple[str, tuple[int, ...], int]] = {}
+    bodies: list[bytes] = []
+    offset = 0
+    for name, array in arrays.items():
+        places[name] = (array.dtype.str, array.shape, offset)
+        bodies.append(np.ascontiguousarray(array).tobytes())
+        offset += _aligned(array.nbytes)
+    text = json.dumps({"meta": meta, "arrays": places}).encode()
+    return _MAGIC + _LENGTH.pack(len(text)) + text, bodies
 
 
 def _aligned(offset: int) -> int:

@@ -5,10 +5,12 @@ A payload is a JSON header and one part a row; a part is a tuple of byte strings
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -105,3 +107,26 @@ def unpack_found(data: bytes) -> Found:
             for user, score, distance, reasons in people
         ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedModel:
+    """The result of a learning."""
+
+    body: bytes
+    cutoff: datetime
+    loss: float | None
+    people: bytes
+    """All of it, with a digest of 32 bytes before it."""
+
+
+def unpack_learned(data: bytes) -> LearnedModel:
+    """Of the bytes of `eros_matcher.programs.learn`; raises BrokenPayloadError."""
+    try:
+        (size,) = _COUNT.unpack_from(data, 8)
+        meta = json.loads(data[12 : 12 + size])["meta"]
+        body, loss = str(meta["model"]).encode(), meta["loss"]
+        cutoff = datetime.fromisoformat(meta["cutoff"])
+    except (struct.error, ValueError, KeyError) as error:
+        raise BrokenPayloadError(f"no learned model: {error!r}") from error
+    return LearnedModel(body, cutoff, loss, hashlib.sha256(data).digest() + data)

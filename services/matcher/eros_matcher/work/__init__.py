@@ -17,6 +17,7 @@ from eros_matcher.store_cache import ValkeyLists
 from eros_matcher.store_features import PostgresFeatures
 from eros_matcher.store_lists import PostgresLists
 from eros_matcher.store_models import PostgresModels
+from eros_matcher.work.learning import HostLearning
 from eros_matcher.work.markets import HostMarkets
 from eros_matcher.work.sink import MatcherSink
 from eros_matcher.work.source import MatcherSource
@@ -40,14 +41,19 @@ async def open_work(
     cache: Redis,
     clock: Clock,
     data_dir: Path,
+    congestion_strength: float = 1.0,
 ) -> Work:
     """Wire it; `pool` is in the role eros_matcher, `data_dir` this host's for market files."""
     models = PostgresModels(pool)
     await models.ensure_first(clock.wall())
     profiles = AccountsProfiles(accounts)
     markets = HostMarkets(pool, database_url, data_dir)
+    learning = HostLearning(database_url, data_dir)
     lists = PostgresLists(pool)
-    source = MatcherSource(PostgresFeatures(pool), models, profiles, markets, lists)
+    features = PostgresFeatures(pool)
+    source = MatcherSource(
+        features, models, profiles, markets, lists, learning, congestion_strength
+    )
     filler = CacheFiller(lists, ValkeyLists(cache))
     cards = KeptCards(profiles.of, clock.monotonic)
-    return Work(source, MatcherSink(lists, cards, filler, cache, clock))
+    return Work(source, MatcherSink(lists, cards, filler, cache, clock, learning))

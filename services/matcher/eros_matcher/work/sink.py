@@ -18,11 +18,13 @@ from eros_matcher.domain.lists import DAILY, MatchList, Source
 from eros_matcher.features.record import Record
 from eros_matcher.filling import CacheFiller
 from eros_matcher.ports import Cards, CurrentLists
-from eros_matcher.programs.payload import Found, unpack_analyzed, unpack_found
+from eros_matcher.programs.payload import Found, unpack_analyzed, unpack_found, unpack_learned
 from eros_matcher.store_features import leave_market, save_records
 from eros_matcher.store_lists import PostgresLists, write_beyond, write_daily
 from eros_matcher.store_locks import lock_alone
+from eros_matcher.store_models import save_learned
 from eros_matcher.work.advising import keep
+from eros_matcher.work.learning import HostLearning
 from eros_matcher.worker.jobs import JobKind, RowResult
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ class MatcherSink:
     filler: CacheFiller
     cache: Redis
     clock: Clock
+    learning: HostLearning
 
     async def write(
         self, connection: PoolConnectionProxy, kind: JobKind, rows: Sequence[RowResult]
@@ -63,13 +66,17 @@ class MatcherSink:
                 # Nothing that could not be made again in a millisecond: it goes to the cache only.
                 return
             case JobKind.LEARN:
-                raise ValueError(f"nothing is kept of {kind.name}")
+                await self._write_model(connection, rows)
             case _:
                 assert_never(kind)
 
     async def committed(self, kind: JobKind, rows: Sequence[RowResult]) -> None:
         """Fill the cache; what cannot be filled is read from the database in the morning."""
         users = [row.lease.user_id for row in rows if row.result is not None]
+        if kind is JobKind.LEARN:
+            if users:
+                await self.learning.publish(self.clock.night().year)
+            return
         if kind is JobKind.ANALYZE or not users:
             return
         if kind is JobKind.PREPARE:
@@ -96,6 +103,15 @@ class MatcherSink:
         if gone:
             log.info("accounts_gone", people=len(gone))
             await leave_market(connection, gone, at)
+
+    async def _write_model(
+        self, connection: PoolConnectionProxy, rows: Sequence[RowResult]
+    ) -> None:
+        for row in rows:
+            if row.result is not None:
+                learned = await asyncio.to_thread(unpack_learned, row.result)
+                version = await save_learned(connection, learned, self.clock.wall())
+                log.info("learned", version=version, bytes=len(row.result), loss=learned.loss)
 
     async def _made(self, rows: Sequence[RowResult]) -> list[tuple[RowResult, Found]]:
         made: list[tuple[RowResult, Found]] = []

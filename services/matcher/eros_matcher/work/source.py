@@ -15,15 +15,17 @@ from eros_common.ids import UserId
 from eros_matcher.accounts import AccountsProfiles
 from eros_matcher.compute.program import BatchSpec
 from eros_matcher.domain.lists import BEYOND, DAILY
+from eros_matcher.features import model as models
 from eros_matcher.features.analysis import filters_of
 from eros_matcher.features.record import Record, pack
 from eros_matcher.ports import StoredModel
-from eros_matcher.programs import analyze, match, prepare
+from eros_matcher.programs import analyze, learn, match, prepare
 from eros_matcher.programs.payload import pack as pack_payload
 from eros_matcher.store_features import PostgresFeatures
 from eros_matcher.store_lists import PostgresLists
 from eros_matcher.store_models import PostgresModels
 from eros_matcher.work.advising import inputs
+from eros_matcher.work.learning import HostLearning
 from eros_matcher.work.markets import HostMarkets
 from eros_matcher.worker.jobs import JobKind, LeasedBatch, PreparedBatch
 
@@ -42,6 +44,8 @@ class MatcherSource:
     profiles: AccountsProfiles
     markets: HostMarkets
     lists: PostgresLists
+    learning: HostLearning
+    congestion_strength: float
 
     async def prepare(self, batch: LeasedBatch) -> PreparedBatch:
         """Raises ErosError, NoMarketError, NoModelError and what the database raises."""
@@ -58,7 +62,7 @@ class MatcherSource:
             case JobKind.PREPARE:
                 return await self._advice(batch)
             case JobKind.LEARN:
-                raise ValueError(f"no program for {batch.kind.name}")
+                return await self._learn(batch)
             case _:
                 assert_never(batch.kind)
 
@@ -99,6 +103,35 @@ class MatcherSource:
             model_version=str(model.version),
             market_version="",
         )
+
+    async def _learn(self, batch: LeasedBatch) -> PreparedBatch:
+        """One row: the model. A turn of the same night goes on with the same file."""
+        (lease,) = batch.leases
+        year = batch.night_now.year
+        # What an earlier learning left behind comes first.
+        await self.learning.publish(year)
+        model = await self.models.current()
+        night = f"{lease.list_date:%Y%m%d}"
+        gathered = await self.learning.gathered(night, model.version, year)
+        log.info("learning", people=gathered.people, observations=gathered.observations)
+        spec = BatchSpec(
+            factory=learn.FACTORY,
+            payload=pack_payload(
+                {
+                    "model": model.body,
+                    "seed": models.SEED,
+                    "strength": self.congestion_strength,
+                },
+                [()],
+            ),
+            files=(gathered.path,),
+            row_versions=(gathered.digest,),
+            snapshot_bytes=learn.snapshot_bytes(gathered.people, gathered.observations),
+            result_bytes=learn.result_bytes(gathered.people),
+            model_version=str(model.version),
+            market_version=gathered.digest,
+        )
+        return PreparedBatch(spec, (lease.user_id,))
 
     async def _match(
         self, batch: LeasedBatch, model: StoredModel, *, wanted: int, daily: int, sample: int | None

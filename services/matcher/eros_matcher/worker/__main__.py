@@ -17,7 +17,7 @@ from eros_matcher.worker.runtime import Worker
 from eros_matcher.worker.store_fence import PostgresFenceStore
 from eros_matcher.worker.stream import WorkStream
 
-KINDS: Final = (JobKind.ANALYZE, JobKind.SCORE, JobKind.MATCH, JobKind.PREPARE)
+KINDS: Final = tuple(JobKind)
 """Those there are programs for."""
 
 
@@ -38,6 +38,7 @@ async def compose(app: App[WorkerSettings]) -> None:
         cache=await app.enter(open_redis(settings.cache_redis_url, app="worker")),
         clock=app.clock,
         data_dir=settings.worker_data_dir,
+        congestion_strength=settings.congestion_strength,
     )
     store = PostgresFenceStore(pool)
     scheduler = SchedulerServiceStub(

@@ -18,3 +18,5 @@ class WorkerSettings(ServiceSettings, DatabaseSettings, NightSettings):
     """So long without a word from the scheduler, and the worker halts itself."""
     database_pool_size: int = Field(4, ge=2, le=200)
     """A halt must never wait for a batch's connection, so there are at least two."""
+    congestion_strength: float = Field(1.0, ge=0, le=2)
+    """How much of the balance's prices lists are ordered by; 0 shows everybody the same few."""
