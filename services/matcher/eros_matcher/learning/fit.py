@@ -87,6 +87,7 @@ class Fit:
         self.sweep = 0
         self._design = design
         self._inputs = tower_inputs(design)
+        self._tying = np.eye(design.ties, dtype=np.float32)[design.tie]
         self._by_chooser = _Side(behaviour, behaviour.chooser, design.people)
         self._by_chosen = _Side(behaviour, behaviour.chosen, design.people)
         self.stage = Stage.SHARED
@@ -170,9 +171,7 @@ class Fit:
         likely = _sigmoid(logits)
         weight, liked = side.weight[part], side.liked[part]
         products = design.taste[u] * design.trait[v]
-        tied = np.zeros((len(u), design.ties))
-        for column, tie in enumerate(design.tie.tolist()):
-            tied[:, tie] += products[:, column]
+        tied = products @ self._tying
         rows = np.concatenate([np.ones((len(u), 1)), design.bias[u], design.bias[v], tied], axis=1)
         sums.gradient += rows.T @ (weight * (liked - likely))
         sums.hessian += (rows * (weight * likely * (1 - likely))[:, None]).T @ rows
