@@ -46,14 +46,17 @@ def train(evenings: Evenings, mask: Mask) -> Trained:
     return Trained(design, learned, vectors(design, learned))
 
 
-def answer(trained: Trained, evenings: Evenings, mask: Mask) -> Answer:
-    """What the scorer says of pairs: each direction, and both."""
+def answer(trained: Trained, evenings: Evenings, mask: Mask, *, mutual: bool = False) -> Answer:
+    """What the scorer says of pairs: each direction, and the product of both.
+
+    `mutual`: both with what was learned of their dependence, which the scorer leaves out today.
+    """
     left, right = evenings.left[mask], evenings.right[mask]
     there, back = trained.vectors.logits(left, right), trained.vectors.logits(right, left)
     return Answer(
         1 / (1 + np.exp(-there)),
         1 / (1 + np.exp(-back)),
-        match_probability(there, back, trained.learned.mutual),
+        match_probability(there, back, trained.learned.mutual if mutual else 0.0),
     )
 
 
@@ -82,7 +85,10 @@ def _run(path: Path, split: Split) -> dict[str, Any]:
     names: list[str] = []
     calibration: list[dict[str, float]] = []
     for fold, trained in trainings(evenings, split):
-        answers = {ENGINE: answer(trained, evenings, fold.test)}
+        answers = {
+            ENGINE: answer(trained, evenings, fold.test),
+            f"{ENGINE}_mutual": answer(trained, evenings, fold.test, mutual=True),
+        }
         answers |= _baselines(evenings, trained.design, fold, split)
         folds.append({name: _row(evenings, fold.test, found) for name, found in answers.items()})
         names.append(fold.name)

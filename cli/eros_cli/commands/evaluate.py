@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from eros_cli.commands import exposure
 from eros_cli.mesh.faults import MeshError
 from eros_cli.paths import CHECKOUT
 
@@ -52,6 +53,8 @@ def register(app: typer.Typer) -> None:
             print(json.dumps(result))
         else:
             _print_methods(Console(), result)
+
+    exposure.register(group)
 
     @group.command()
     def congestion(
