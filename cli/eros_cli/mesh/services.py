@@ -11,6 +11,7 @@ from eros_cli.mesh.addresses import ACCESS_LOG_VARIABLE, Addresses
 from eros_cli.mesh.data_dir import DataDir
 from eros_cli.mesh.keys import key_environment
 from eros_cli.mesh.options import Part
+from eros_cli.mesh.ports import split_address
 from eros_cli.mesh.program import Program
 from eros_cli.mesh.readiness import until_serving
 from eros_cli.paths import DESCRIPTOR_SET
@@ -32,6 +33,8 @@ _MODULES = {
     Part.GATEWAY: "eros_gateway.front",
 }
 
+_METRICS = "EROS_METRICS_LISTEN"
+
 
 def service_program(
     part: Part,
@@ -51,6 +54,8 @@ def service_program(
         **key_environment(data, part.value),
         "EROS_LISTEN": address,
     }
+    if listen := shared.get(_METRICS):
+        environment[_METRICS] = _metrics_address(listen, part, number)
     if part is Part.ACCOUNTS:
         environment.setdefault("EROS_SIGNING_KEYS_DIR", os.fspath(data.signing_keys))
     if part is Part.ACTIVITY:
@@ -67,6 +72,15 @@ def service_program(
         ready=partial(until_serving, address),
         directory=data.run,
     )
+
+
+def _metrics_address(listen: str, part: Part, number: int) -> str:
+    """One port a program, from the one that was asked for on: the services in the order of their
+    names here, then the workers."""
+    host, port = split_address(listen, _METRICS)
+    services = [each for each in _MODULES if each is not Part.WORKER]
+    place = len(services) + number if part is Part.WORKER else services.index(part)
+    return f"{host}:{port + place}"
 
 
 def service_name(part: Part, number: int) -> str:

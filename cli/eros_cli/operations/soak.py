@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -15,20 +16,24 @@ import httpx
 
 from eros.scheduler.v1 import scheduler_pb2, work_pb2
 from eros_cli.mesh.mesh import Mesh
-from eros_cli.mesh.options import MeshOptions
+from eros_cli.mesh.options import MeshOptions, NightClock
 from eros_cli.operations.soak_faults import Faults
 from eros_cli.operations.soak_report import Footprint, Report
 from eros_cli.operations.soak_traffic import Somebody
 from eros_cli.operator import open_operator
 
-# People sleep within seconds, so that every touch meets work; nothing else is unlike a real night.
+# A night of eight hours takes two minutes and a day six, so people fall asleep within seconds and
+# there is work every night.
+_RATE: Final = 240.0
+_FIRST_NIGHT: Final = datetime(2026, 6, 1, 21, 0, tzinfo=UTC)
 _SETTINGS: Final = {
-    "EROS_IDLE_PHASE1_SECONDS": "4",
-    "EROS_IDLE_PHASE2_SECONDS": "8",
-    "EROS_IDLE_PHASE3_SECONDS": "12",
     "EROS_HEARTBEAT_INTERVAL_SECONDS": "3",
     "EROS_TICK_SECONDS": "1",
     "EROS_LEASE_SECONDS": "10",
+    # So few people are soon done: work is slowed down, so that touches meet it.
+    "EROS_CPU_CAP_PHASE1": "0.02",
+    "EROS_CPU_CAP_PHASE2": "0.03",
+    "EROS_CPU_CAP_PHASE3": "0.1",
     "EROS_RATE_PER_SECOND": "0",
     "EROS_RATE_SIGN_IN_PER_MINUTE": "0",
 }
@@ -40,7 +45,8 @@ async def soak(minutes: float, seed: int, people: int) -> Report:
     """Runs for so long, lets the mesh settle, and looks what was kept."""
     report, random = Report(seed, people=people), Random(seed)
     # Faults and people draw from sources of their own: neither changes what the other does.
-    options = MeshOptions(settings=_SETTINGS, environment=_clean())
+    night = NightClock(_FIRST_NIGHT, datetime.now(UTC), _RATE)
+    options = MeshOptions(settings=_SETTINGS, environment=_clean(), night=night)
     began = time.monotonic()
     async with (
         Mesh(options) as mesh,

@@ -14,7 +14,7 @@ from eros_cli.mesh.faults import MeshError
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.operations.soak_report import Report
 
-_BETWEEN_SECONDS: Final = (4.0, 12.0)
+_BETWEEN_SECONDS: Final = (8.0, 25.0)
 _FROZEN_SECONDS: Final = (0.5, 5.0)
 _BACK_SECONDS: Final = 60.0
 

@@ -21,7 +21,7 @@ function cleared(svg) {
 function stackedAreas(svg, samples, from, to) {
   const { width, height } = cleared(svg);
   const left = 44, bottom = height - 18;
-  const most = Math.max(1, ...samples.map((s) => s.people.reduce((a, b) => a + b, 0)));
+  const most = Math.max(4, ...samples.map((s) => s.people.reduce((a, b) => a + b, 0)));
   const top = niceCeiling(most);
   const x = (at) => left + ((at - from) / (to - from)) * (width - left);
   const y = (count) => 6 + (1 - count / top) * (bottom - 6);
