@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 
+from eros_cli import apertium
 from eros_cli.mesh.addresses import ACCESS_LOG_VARIABLE, Addresses
 from eros_cli.mesh.data_dir import DataDir
 from eros_cli.mesh.keys import key_environment
@@ -63,6 +64,10 @@ def service_program(
     if part is Part.GATEWAY:
         environment["EROS_GATEWAY_ADMIN_SOCKET"] = os.fspath(data.socket("envoy-admin"))
         environment["EROS_DESCRIPTOR_SET"] = os.fspath(DESCRIPTOR_SET)
+    if part is Part.ASSISTANT:
+        # Of the machine and not of this mesh: `./eros setup` unpacks it there.
+        unpacked = apertium.folder(environment)
+        environment.setdefault("EROS_ASSISTANT_APERTIUM_DIR", os.fspath(unpacked))
     if part is Part.WORKER:
         environment["EROS_WORKER_DATA_DIR"] = os.fspath(data.worker)
     return Program(

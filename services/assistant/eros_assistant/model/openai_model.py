@@ -100,11 +100,16 @@ class OpenAiModel:
                 temperature=0.6,
                 max_tokens=LONGEST_ANSWER_TOKENS,
             )
+            finished = False
             async with answer:
                 async for chunk in answer:
                     for choice in chunk.choices[:1]:
                         if choice.delta.content:
                             yield choice.delta.content
+                        finished = finished or choice.finish_reason is not None
+            if not finished:
+                # The connection ended before the answer did: half of one is none.
+                raise ModelUnavailable("cut")
         except openai.APIStatusError as error:
             raise ModelUnavailable(f"refused_{error.status_code}") from None
         except openai.OpenAIError:

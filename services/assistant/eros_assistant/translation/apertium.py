@@ -23,6 +23,8 @@ from eros_common.ids import UserId
 
 log = logging.get("assistant.apertium")
 
+_END: Final = b"[]"
+"""An empty superblank: a word right before the zero byte would be waited for by some stages."""
 _SENTENCE_SECONDS: Final = 3.0
 _LONGEST_ANSWER: Final = 1 << 20
 _ISO: Final = {
@@ -89,10 +91,10 @@ class _Pipeline:
         assert stdin is not None
         assert stdout is not None
         async with self.lock, asyncio.timeout(_SENTENCE_SECONDS):
-            stdin.write(text.encode() + b"\0")
+            stdin.write(text.encode() + _END + b"\0")
             await stdin.drain()
             answer = await stdout.readuntil(b"\0")
-        return answer[:-1].decode("utf-8", "replace")
+        return answer.removesuffix(_END + b"\0").removesuffix(b"\0").decode("utf-8", "replace")
 
     async def end(self) -> None:
         for process in self.processes:
@@ -163,7 +165,7 @@ class Apertium:
                 log.warning("restarting", pair="-".join(pair), error=type(error).__name__)
                 await self._drop(pair, pipeline)
                 continue
-            return _clean(answer, names)
+            return _clean(answer, names).strip()
         return None
 
     async def _pipeline(self, pair: tuple[str, str]) -> _Pipeline | None:
@@ -234,14 +236,11 @@ def _modes(folder: Path) -> dict[tuple[str, str], Path]:
 
 
 def _stage(part: str, root: Path) -> list[str]:
-    words = [word for word in shlex.split(part) if word not in ("$1", "$2")]
+    # $1 is how the generator treats what it does not know (-n: without marks); $2 is for debugging.
+    words = ["-n" if word == "$1" else word for word in shlex.split(part) if word != "$2"]
     program, rest = words[0], words[1:]
     moved = [str(root / word[1:]) if word.startswith("/usr/") else word for word in rest]
-    name = Path(program).name
-    found = str(root / "usr/bin" / name)
-    if name == "lt-proc" and "-g" in moved:
-        # Without marks on what it does not know: `-n` in place of `-g`.
-        moved[moved.index("-g")] = "-n"
+    found = str(root / "usr/bin" / Path(program).name)
     if _FLUSHED not in moved:
         moved.insert(0, _FLUSHED)
     return [found, *moved]
