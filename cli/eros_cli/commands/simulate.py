@@ -47,14 +47,15 @@ def register(app: typer.Typer) -> None:
             workers=workers,
             follow=follow,
         )
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise typer.BadParameter(f"cannot write there: {error}", param_hint="--out") from None
         console = Console(stderr=as_json)
         with console.status(f"simulating {hours:g} hours of {users:,} people"):
             found = run(options)
         show(console, found)
-        try:
-            png, page = draw(found, out)
-        except OSError as error:
-            raise typer.BadParameter(f"cannot write there: {error}", param_hint="--out") from None
+        png, page = draw(found, out)
         console.print(f"{png}\n{page}", highlight=False, soft_wrap=True)
         if as_json:
             print(json.dumps(found.json()))
