@@ -87,10 +87,11 @@ class Scorer:
             *(*self._left_out.addresses(), *after),
         )
 
-    def settle(self, row: int) -> None:
-        """Score whom the row only noted so far."""
-        if self._waiting[row]:
-            self.exact += self._kernel.settle(row, *self._settle_arguments)
+    def settle(self, rows: Positions) -> None:
+        """Score whom these rows only noted so far."""
+        if self._waiting[rows].any():
+            at = rows.astype(np.int64)
+            self.exact += self._kernel.settle(at.ctypes.data, len(at), *self._settle_arguments)
 
     def pairs(self, row: int, positions: Positions) -> Keys:
         """The keys of those of `positions` that pass the filters, in the given order."""

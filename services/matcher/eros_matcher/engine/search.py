@@ -102,7 +102,7 @@ class Search:
         self._shown.pop(row, None)
 
     def state(self, row: int) -> State:
-        self._scorer.settle(row)
+        self._scorer.settle(np.array([row]))
         return State(int(self._walk.stop[row]), self._best.of(row))
 
     def ended(self, rows: Positions) -> Positions:
@@ -119,6 +119,7 @@ class Search:
         tile = int(self._walk.order[stop])
         self._scorer.step(block, tile)
         self._walk.go_on(block, stop)
+        self._scorer.settle(self._walk.ended(block))
         return Step(len(block), tile)
 
     def keys(self, row: int) -> Keys:
@@ -126,7 +127,6 @@ class Search:
 
         Where there are more than `daily`, the first `daily` are a varied choice of them.
         """
-        self._scorer.settle(row)
         keys = self._best.ordered(row)
         if 0 < self._daily < len(keys):
             traits = self.market.trait[positions_of(keys)]

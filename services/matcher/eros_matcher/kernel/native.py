@@ -50,7 +50,7 @@ class Kernel:
         )
         self.settle = self._function(
             "eros_settle",
-            *(_INT, _POINTER, _POINTER, *(_POINTER,) * 7),
+            *(_POINTER, _INT, _POINTER, _POINTER, *(_POINTER,) * 7),
             *(_DOUBLE, _POINTER, _POINTER, _INT, *(_POINTER,) * 11),
         )
         self.pairs = self._function(

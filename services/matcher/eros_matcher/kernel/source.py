@@ -396,19 +396,24 @@ def scan(
 
 
 def settle(
-    row: Any, left: Any, right: Any, sel: Any, pop: Any, margin: Any,
+    rows: Any, count: Any, left: Any, right: Any, sel: Any, pop: Any, margin: Any,
     m_sel: Any, m_pop: Any, m_price: Any, weight: Any, price0: Any,
     keys: Any, held: Any, most: Any, need: Any, slope: Any,
     waiting: Any, waiting_at: Any, waiting_sum: Any,
     order: Any, chosen: Any, lanes: Any, values: Any, bits: Any, powers: Any,
 ) -> Any:  # fmt: skip
-    """Score whom a row only noted so far."""
-    exact = _take(
-        row, row * WAITING, waiting[row], slope[row], waiting_at, waiting_sum,
-        left, right, sel, pop, margin, m_sel, m_pop, m_price, weight, price0,
-        keys, held, most, need, slope, order, chosen, lanes, values, bits, powers,
-    )  # fmt: skip
-    waiting[row] = 0
+    """Score whom rows only noted so far."""
+    exact = types.int64(0)
+    for index in range(count):
+        row = rows[index]
+        if waiting[row] == 0:
+            continue
+        exact += _take(
+            row, row * WAITING, waiting[row], slope[row], waiting_at, waiting_sum,
+            left, right, sel, pop, margin, m_sel, m_pop, m_price, weight, price0,
+            keys, held, most, need, slope, order, chosen, lanes, values, bits, powers,
+        )  # fmt: skip
+        waiting[row] = 0
     return exact
 
 
@@ -460,7 +465,7 @@ SIGNATURES = {
         *(I32, I64, U64, I64, INT, F32, F32, *_WAITING, U8, U64, *_SCRATCH),
     ),
     settle: (
-        *(INT, F32, F32, F32, F32, F32, F32, F32, F32, F32, types.float64),
+        *(I64, INT, F32, F32, F32, F32, F32, F32, F32, F32, F32, types.float64),
         *(U64, I64, INT, F32, F32, *_WAITING, *_SCRATCH),
     ),
     pairs: (
