@@ -1,0 +1,66 @@
+"""A night learns from what people did, and the next one matches by it: the helpers as they ship."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from random import Random
+from uuid import UUID, uuid4
+
+import numpy as np
+
+from eros_common.ids import UserId
+from eros_matcher.store_features import PostgresFeatures
+from eros_matcher.store_models import PostgresModels
+from eros_matcher.worker.jobs import JobKind
+from tests.integration.matcher.conftest import World
+
+MORNING = date(2026, 3, 3)
+NEXT = date(2026, 3, 4)
+LEARNER = UserId(UUID(int=0))
+
+
+async def test_what_people_did_changes_the_next_night(world: World) -> None:
+    people = world.friends(60)
+    await world.nights.whole(people, MORNING)
+    random = Random(2)
+    liked = set(people[::4])
+    rows = [
+        (user, other, uuid4(), 1 if random.random() < (0.9 if other in liked else 0.1) else 2)
+        for user in people
+        for other in random.sample(people, 12)
+        if other != user
+    ]
+    await world.pool.executemany(
+        """
+        INSERT INTO matcher.actions (user_id, other_id, match_id, action, at)
+        VALUES ($1, $2, $3, $4, now())
+        """,
+        rows,
+    )
+
+    await world.nights.run(JobKind.LEARN, [LEARNER], MORNING)
+
+    model = await PostgresModels(world.pool).current()
+    assert model.version == 2
+    records = await PostgresFeatures(world.pool).records(people, 2)
+    popular = {
+        user: float(np.frombuffer(record.vector, dtype="<f4")[-1])
+        for user, record in records.items()
+    }
+    others = set(people) - liked
+    assert np.mean([popular[u] for u in liked]) > np.mean([popular[u] for u in others]) + 1
+
+    # A changed profile keeps what was learned of the person.
+    await world.nights.run(JobKind.ANALYZE, people, NEXT)
+    again = await PostgresFeatures(world.pool).records(people, 2)
+    assert {u: r.vector for u, r in again.items()} == {u: r.vector for u, r in records.items()}
+    world.at("2026-03-04T05:30:00")
+    await world.nights.run(JobKind.MATCH, people, NEXT)
+    found = await world.pool.fetch(
+        "SELECT DISTINCT model_version FROM matcher.matches WHERE list_date = $1", NEXT
+    )
+    assert [row[0] for row in found] == [2]
+
+    # With nothing new said, the next learning goes on from this model.
+    await world.nights.run(JobKind.LEARN, [LEARNER], MORNING + timedelta(days=1))
+    assert (await PostgresModels(world.pool).current()).version == 3
