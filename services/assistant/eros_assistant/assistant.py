@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, assert_never
 
 from eros_advice.texts import Language
-from eros_assistant.domain.answers import Answer, Caution, Engine, WarningKind
+from eros_assistant.domain.answers import Answer, Caution, Engine
 from eros_assistant.domain.intents import Intent
 from eros_assistant.model.prompts import advice_prompt, chat_prompt
 from eros_assistant.ports import (
@@ -219,10 +219,7 @@ class Assistant:
         """Help lines first, whatever else was asked."""
         first = found[0]
         cited = context.library.cited(first.entry, context.language)
-        text = first.message[context.language]
-        if first.kind is WarningKind.DANGER:
-            text += "\n\n" + context.library.entries[first.entry].text[context.language]
-        return Reply(text, (advice(cited),), (cited,))
+        return Reply(first.message[context.language], (advice(cited),), (cited,))
 
     def _answer(
         self, context: Context, intent: Intent, reply: Reply, found: Sequence[Found]

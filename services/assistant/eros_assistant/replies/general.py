@@ -112,7 +112,10 @@ async def profile_help(context: Context) -> Reply:
         text = context.say(REVIEW, lines=bulleted([one.text for one in found[:4]]))
     else:
         text = context.say(REVIEW_GOOD)
-    return Reply(text + "\n\n" + chosen.text[language], actions, (cited,), engine)
+    if hits and hits[0].score >= KNOWN:
+        # The question was about one thing in particular.
+        text += "\n\n" + chosen.text[language]
+    return Reply(text, actions, (cited,), engine)
 
 
 def understand_message(context: Context, readings: Readings) -> Reply:

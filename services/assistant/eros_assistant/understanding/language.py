@@ -12,12 +12,12 @@ from eros_advice.texts import Language
 _SURE: Final = 0.55
 # What short texts are full of, and the detector too seldom sees.
 _SPANISH: Final = re.compile(
-    r"[¿¡ñ]|\b(hola|gracias|qué|que|cómo|como|para|por|mi|me|una?|el|la|los|las|es|está|estoy|cita|"
+    r"[¿¡ñ]|\b(hola|gracias|qué|que|cómo|como|para|por|mi|una?|el|la|los|las|es|está|estoy|cita|"
     r"porfa|buenas|buenos|adiós|adios|vale|quién|dónde|cuándo|frase|perfil|ayuda|dame|dime)\b",
     re.IGNORECASE,
 )
 _ENGLISH: Final = re.compile(
-    r"\b(hi|hello|hey|thanks|the|is|are|what|how|who|my|me|you|an?|to|of|for|do|i|it|pls|please|"
+    r"\b(hi|hello|hey|thanks|the|is|are|what|how|who|my|tell|you|an?|to|of|for|do|i|it|pls|please|"
     r"date|bye|ok)\b",
     re.IGNORECASE,
 )
