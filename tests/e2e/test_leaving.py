@@ -145,7 +145,9 @@ async def test_leaving_wants_a_token_and_happens_once(gateway: httpx.AsyncClient
 
 
 #: Whatever remembers that somebody left: no data of theirs but the id, and only for a while.
-_OF_LEAVING = {"accounts.erasures", "matcher.erasures", "matcher.features", "scheduler.halts"}
+_OF_LEAVING = {"accounts.erasures", "matcher.erasures", "matcher.features"}
+#: Logs by day, dropped after some: ids of jobs, nothing else.
+_LOGS = ("scheduler.halts", "scheduler.audit")
 
 
 async def _rows_with(database: asyncpg.Connection, user_id: str) -> dict[str, int]:
@@ -157,6 +159,8 @@ async def _rows_with(database: asyncpg.Connection, user_id: str) -> dict[str, in
     )
     found: dict[str, int] = {}
     for name in {row["name"] for row in tables} - _OF_LEAVING:
+        if name.startswith(_LOGS):
+            continue
         query = f"SELECT count(*) FROM {name} t WHERE strpos(t::text, $1) > 0"  # noqa: S608
         if count := await database.fetchval(query, user_id):
             found[name] = count

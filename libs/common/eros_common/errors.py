@@ -7,11 +7,13 @@ error. ``from_rpc_error`` does the way back for callers.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Final
 
 import grpc
+from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 DOMAIN: Final = "eros"
@@ -97,12 +99,15 @@ class ErosError(Exception):
         *fields: FieldFault,
         code: ErrorCode | None = None,
         request_id: str = "",
+        retry_after: float | None = None,
     ) -> None:
+        """``retry_after``: seconds until trying again makes sense."""
         super().__init__(message)
         self.message = message
         self.fields = fields
         self.code = code or self.default_code
         self.request_id = request_id
+        self.retry_after = retry_after
 
     @property
     def grpc_status(self) -> grpc.StatusCode:
@@ -155,6 +160,12 @@ class ResourceExhausted(ErosError):
     default_code = ErrorCode.RESOURCE_EXHAUSTED
 
 
+class RateLimited(ErosError):
+    """Too often from one place or for one account."""
+
+    default_code = ErrorCode.RATE_LIMITED
+
+
 class Unavailable(ErosError):
     """A part is not there now; trying again is right."""
 
@@ -177,6 +188,7 @@ _BY_CODE: Final[dict[ErrorCode, type[ErosError]]] = {
         AlreadyExists,
         FailedPrecondition,
         ResourceExhausted,
+        RateLimited,
         Unavailable,
         DeadlineExceeded,
     )
@@ -195,6 +207,9 @@ def to_status(error: ErosError, request_id: str = "") -> status_pb2.Status:
             for f in error.fields[:MAX_FIELDS]
         ]
         status.details.add().Pack(error_details_pb2.BadRequest(field_violations=violations))
+    if error.retry_after is not None:
+        delay = duration_pb2.Duration(seconds=max(1, math.ceil(error.retry_after)))
+        status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
     if request_id:
         status.details.add().Pack(error_details_pb2.RequestInfo(request_id=request_id))
     return status
@@ -208,6 +223,8 @@ def from_status(status: status_pb2.Status) -> ErosError:
     info = error_details_pb2.ErrorInfo()
     bad = error_details_pb2.BadRequest()
     request = error_details_pb2.RequestInfo()
+    retry = error_details_pb2.RetryInfo()
+    retry_after: float | None = None
     for detail in status.details:
         if detail.Unpack(info) and info.domain == DOMAIN and info.reason in ErrorCode.__members__:
             code = ErrorCode(info.reason)
@@ -215,8 +232,10 @@ def from_status(status: status_pb2.Status) -> ErosError:
             fields += [FieldFault(v.field, v.description) for v in bad.field_violations]
         elif detail.Unpack(request):
             request_id = request.request_id
+        elif detail.Unpack(retry):
+            retry_after = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
     kind = _BY_CODE.get(code, ErosError)
-    return kind(status.message, *fields, code=code, request_id=request_id)
+    return kind(status.message, *fields, code=code, request_id=request_id, retry_after=retry_after)
 
 
 def from_rpc_error(error: grpc.aio.AioRpcError) -> ErosError:

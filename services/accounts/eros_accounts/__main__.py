@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from importlib import resources
+
 from eros.accounts.v1 import accounts_pb2_grpc
 from eros.activity.v1.activity_pb2_grpc import ActivityServiceStub
 from eros_accounts.config import AccountsSettings
+from eros_accounts.domain.common_passwords import CommonPasswords
 from eros_accounts.housekeeping import Housekeeping
 from eros_accounts.keyring import KeyRing
 from eros_accounts.leaving import Leaving
@@ -18,6 +21,7 @@ from eros_accounts.store_database import Database
 from eros_accounts.store_leaving import PostgresLeaving
 from eros_accounts.store_profiles import PostgresProfiles
 from eros_accounts.store_sessions import PostgresSessions
+from eros_accounts.store_throttle import ValkeyThrottle
 from eros_accounts.store_traces import Traces
 from eros_common import postgres
 from eros_common.auth import Revocations
@@ -31,7 +35,7 @@ async def compose(app: App[AccountsSettings]) -> None:
     """Wires the service."""
     settings, clock = app.settings, app.clock
     try:
-        keys = KeyRing(settings.signing_keys_dir, clock)
+        keys = KeyRing(settings.signing_keys_dir, clock, settings.signing_key_settle_seconds)
     except ValueError as error:
         raise SettingsFault([f"EROS_SIGNING_KEYS_DIR: {error}"]) from None
     app.user_keys = keys.verifying
@@ -76,6 +80,8 @@ async def compose(app: App[AccountsSettings]) -> None:
         settings.lifetimes,
         clock,
         shield,
+        ValkeyThrottle(activity_redis, settings.throttling),
+        CommonPasswords((resources.files("eros_accounts") / "common_passwords.txt").read_text()),
     )
     activity = ActivityServiceStub(app.channel(settings.activity_address, "activity"))
     leaving = Leaving(

@@ -6,9 +6,9 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 
-from eros_accounts.domain.sessions import Lifetimes
+from eros_accounts.domain.sessions import Lifetimes, Throttling
 from eros_accounts.passwords import HashCost
 from eros_common.config import Address, DatabaseSettings, NightSettings, ServiceSettings
 
@@ -21,6 +21,14 @@ class AccountsSettings(ServiceSettings, DatabaseSettings, NightSettings):
     """Ed25519 keys in PEM files; the newest signs."""
     access_token_seconds: int = Field(900, ge=1)
     refresh_token_seconds: int = Field(30 * 24 * 3600, ge=60)
+    signing_key_settle_seconds: NonNegativeFloat = 120.0
+    """A new key verifies at once and signs only when it is this old: longer than
+    EROS_JWKS_REFRESH_SECONDS, so that every gateway knows it by then."""
+    login_failures: int = Field(10, ge=1)
+    """Failed logins to one e-mail, before attempts are spaced."""
+    login_window_seconds: int = Field(900, ge=1)
+    login_pause_seconds: int = Field(30, ge=1)
+    """Between attempts from then on."""
     hash_passes: int = Field(2, ge=1)
     hash_memory_kib: int = Field(19456, ge=8)
     hash_threads: int = Field(default_factory=lambda: max(1, (os.cpu_count() or 1) // 2), ge=1)
@@ -35,6 +43,10 @@ class AccountsSettings(ServiceSettings, DatabaseSettings, NightSettings):
             access=timedelta(seconds=self.access_token_seconds),
             refresh=timedelta(seconds=self.refresh_token_seconds),
         )
+
+    @property
+    def throttling(self) -> Throttling:
+        return Throttling(self.login_failures, self.login_window_seconds, self.login_pause_seconds)
 
     @property
     def hash_cost(self) -> HashCost:

@@ -1,11 +1,12 @@
 """The keys that sign access tokens: a folder of Ed25519 PEM files, watched.
 
-The kid is the file's stem. All of them verify, the newest file signs.
+The kid is the file's stem. All of them verify. The newest signs, but not before it has been there
+for long enough that every gateway has fetched it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -42,11 +43,13 @@ class _Ring:
 class KeyRing:
     """Signs access tokens and publishes the keys that verify them."""
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
-        """``ValueError`` if the folder holds no key, or a file that is none."""
+    def __init__(self, folder: Path, clock: Clock, settle_seconds: float = 0.0) -> None:
+        """``settle_seconds``: how old a key must be (its file's time, by the wall) to sign.
+        ``ValueError`` if the folder holds no key, or a file that is none."""
         self._folder = folder
         self._clock = clock
-        self._ring = _load(folder, _stamp(folder))
+        self._settle = settle_seconds
+        self._ring = _load(folder, _stamp(folder), self._signing)
         self.verifying = StaticKeys(_public(self._ring))
 
     @property
@@ -78,14 +81,24 @@ class KeyRing:
             try:
                 # A few stats; not worth a thread.
                 stamp = _stamp(self._folder)
-                if stamp != self._ring.stamp:
-                    self._take(_load(self._folder, stamp))
+                if stamp != self._ring.stamp or self._signing(stamp) != self._ring.signing_kid:
+                    self._take(_load(self._folder, stamp, self._signing))
                 fault = ""
             except (ValueError, OSError) as error:
                 # Somebody is in the middle of a change, or erred: the keys we have stay good.
                 if str(error) != fault:
                     fault = str(error)
                     log.warning("refused", error=fault, signing=self._ring.signing_kid)
+
+    def _signing(self, stamp: _Stamp) -> str:
+        """The kid that signs now: of those known everywhere the newest, else the oldest."""
+        settled = [name for written, name in stamp if self._is_settled(written)]
+        return Path(settled[-1] if settled else stamp[0][1]).stem
+
+    def _is_settled(self, written_ns: int) -> bool:
+        if not self._settle:
+            return True
+        return self._clock.wall().timestamp() - written_ns / 1e9 >= self._settle
 
     def _take(self, ring: _Ring) -> None:
         self._ring = ring
@@ -98,12 +111,12 @@ def _stamp(folder: Path) -> _Stamp:
     return tuple(sorted((file.stat().st_mtime_ns, file.name) for file in folder.glob("*.pem")))
 
 
-def _load(folder: Path, stamp: _Stamp) -> _Ring:
+def _load(folder: Path, stamp: _Stamp, signing: Callable[[_Stamp], str]) -> _Ring:
     if not stamp:
         raise ValueError(f"no *.pem file in {folder}")
     keys = {Path(name).stem: read_private_key(folder / name) for _, name in stamp}
     document = jwks({kid: key.public_key() for kid, key in keys.items()})
-    return _Ring(stamp, Path(stamp[-1][1]).stem, keys, document.encode())
+    return _Ring(stamp, signing(stamp), keys, document.encode())
 
 
 def _public(ring: _Ring) -> dict[str, Ed25519PublicKey]:

@@ -18,6 +18,7 @@ from eros_accounts.domain.sessions import (
     Revoked,
     RevokeReason,
 )
+from eros_common.idempotency import Once
 from eros_common.ids import SessionId, UserId
 
 
@@ -65,6 +66,15 @@ class Checked:
     renewed_hash: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """An account by the call that made it; ``request_hash`` as in ``Once``."""
+
+    user_id: UserId
+    password_hash: str | None
+    request_hash: bytes
+
+
 class CachedView(StrEnum):
     """The two cached forms of a profile, by the prefix of their key."""
 
@@ -85,9 +95,20 @@ class Passwords(Protocol):
 class SessionStore(Protocol):
     """Accounts and their sign-ins. Instants are wall time but ``night``."""
 
-    async def register(self, account: NewAccount, session: NewSession, night: datetime) -> bool:
+    async def register(
+        self,
+        account: NewAccount,
+        session: NewSession,
+        night: datetime,
+        once: Once | None = None,
+    ) -> bool:
         """Stores the account, its empty profile and its first session, and marks it due for
-        analysis. False, and nothing stored, if the e-mail is taken."""
+        analysis; with ``once``, by which call. False, and nothing stored, if the e-mail is
+        taken."""
+        ...
+
+    async def registered(self, key_hash: bytes) -> Registered | None:
+        """The account that a call with this key made."""
         ...
 
     async def credentials(self, email: Email) -> Credentials | None: ...
@@ -203,6 +224,21 @@ class ProfileCache(Protocol):
 
     async def forget(self, user_id: UserId, version: int) -> None:
         """Drops both views and refuses older versions from now on."""
+        ...
+
+
+class Throttle(Protocol):
+    """Spaces attempts to guess one account's password. Knows nothing of which accounts exist, and
+    holds nobody back while its own store is away."""
+
+    async def enter(self, email: str) -> None:
+        """Before an attempt; raises ``RateLimited``."""
+        ...
+
+    async def failed(self, email: str) -> None: ...
+
+    async def succeeded(self, email: str) -> None:
+        """Forgets the failures."""
         ...
 
 

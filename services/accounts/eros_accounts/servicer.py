@@ -16,6 +16,7 @@ from eros_accounts.profiles import PersonDraft, Profiles
 from eros_accounts.signin import SignIn
 from eros_common.auth import current_user
 from eros_common.errors import FieldFault, InvalidArgument
+from eros_common.idempotency import once_of
 from eros_common.ids import parse_user_id, user_ids_from_bytes
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -33,9 +34,13 @@ class AccountsServicer(accounts_pb2_grpc.AccountsServiceServicer):
         self._keys = keys
 
     async def Register(
-        self, request: accounts_pb2.RegisterRequest, _: Context
+        self, request: accounts_pb2.RegisterRequest, context: Context
     ) -> accounts_pb2.RegisterResponse:
-        signed_in = await self._sign_in.register(request.email, request.password, request.name)
+        # Not the password: of that no quick digest is kept.
+        once = once_of(context, request.email.strip().lower(), request.name)
+        signed_in = await self._sign_in.register(
+            request.email, request.password, request.name, once
+        )
         return accounts_pb2.RegisterResponse(
             success=True,
             user_id=str(signed_in.user_id),

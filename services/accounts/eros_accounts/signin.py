@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -22,7 +23,7 @@ from eros_accounts.domain.sessions import (
     new_session,
 )
 from eros_accounts.keyring import KeyRing
-from eros_accounts.ports import NewAccount, Passwords, RevocationList, SessionStore
+from eros_accounts.ports import NewAccount, Passwords, RevocationList, SessionStore, Throttle
 from eros_accounts.shielded import Shield
 from eros_common import logging
 from eros_common.clocks import Clock
@@ -33,6 +34,7 @@ from eros_common.errors import (
     Unauthenticated,
     Unavailable,
 )
+from eros_common.idempotency import Once
 from eros_common.ids import SessionId, UserId, new_user_id
 
 # The same words for an unknown e-mail, an account without a password, and a wrong one.
@@ -63,7 +65,10 @@ class SignIn:
         lifetimes: Lifetimes,
         clock: Clock,
         shield: Shield,
+        throttle: Throttle,
+        common: Container[str],
     ) -> None:
+        """``common``: passwords that are refused because everybody tries them first."""
         self._store = store
         self._passwords = passwords
         self._keys = keys
@@ -71,15 +76,22 @@ class SignIn:
         self._lifetimes = lifetimes
         self._clock = clock
         self._shield = shield
+        self._throttle = throttle
+        self._common = common
 
-    async def register(self, email: str, password: str, name: str) -> SignedIn:
+    async def register(
+        self, email: str, password: str, name: str, once: Once | None = None
+    ) -> SignedIn:
         """Raises ``InvalidArgument``, ``AlreadyExists`` if the e-mail is taken, and
-        ``ResourceExhausted`` when too many passwords wait to be hashed."""
+        ``ResourceExhausted`` when too many passwords wait to be hashed. A repeat of ``once`` signs
+        in to the account that the first call made."""
         faults = Faults()
         address = parse_email(email)
         if address is None:
             faults.add("email", "is no e-mail address")
         clean_name = check_name(name, faults)
+        if password in self._common:
+            faults.add("password", "is one of those that are guessed first; choose another")
         faults.refuse_if_any()
         assert address is not None
         # Hashed before anybody looks whether the address is taken: both take as long.
@@ -87,22 +99,23 @@ class SignIn:
         now = self._clock.wall()
         account = NewAccount(new_user_id(), address, hashed, clean_name)
         session = new_session(now, self._lifetimes)
-        if not await self._store.register(account, session, self._clock.night()):
-            raise AlreadyExists(
-                "there is an account with this e-mail", FieldFault("email", "is taken")
-            )
+        if not await self._store.register(account, session, self._clock.night(), once):
+            return await self._registered_before(password, once)
         holder = Holder(account.user_id, session.session_id)
         return self._signed_in(holder, session.token.secret, now)
 
     async def login(self, email: str, password: str) -> SignedIn:
         """Raises ``Unauthenticated``, in the same words and after the same time whatever is
         wrong, and ``ResourceExhausted`` when too many passwords wait to be checked."""
+        await self._throttle.enter(email)
         address = parse_email(email)
         known = None if address is None else await self._store.credentials(address)
         stored = None if known is None else known.password_hash
         checked = await self._passwords.check(password, stored)
         if known is None or stored is None or not checked.right:
+            await self._throttle.failed(email)
             raise Unauthenticated(_WRONG)
+        await self._throttle.succeeded(email)
         if checked.renewed_hash is not None:
             await self._store.renew_hash(known.user_id, stored, checked.renewed_hash)
         now = self._clock.wall()
@@ -157,6 +170,18 @@ class SignIn:
     async def sweep(self) -> int:
         """Deletes sessions and tokens that have expired; how many."""
         return await self._store.sweep(self._clock.wall())
+
+    async def _registered_before(self, password: str, once: Once | None) -> SignedIn:
+        """The address is taken: perhaps by the very call that is repeated here."""
+        before = None if once is None else await self._store.registered(once.key)
+        if once is not None and before is not None:
+            once.check(before.request_hash)
+            if (await self._passwords.check(password, before.password_hash)).right:
+                now = self._clock.wall()
+                session = new_session(now, self._lifetimes)
+                if (holder := await self._store.open(before.user_id, session)) is not None:
+                    return self._signed_in(holder, session.token.secret, now)
+        raise AlreadyExists("there is an account with this e-mail", FieldFault("email", "is taken"))
 
     async def _logout(self, session_id: SessionId) -> None:
         now = self._clock.wall()

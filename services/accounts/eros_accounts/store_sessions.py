@@ -14,9 +14,10 @@ from eros_accounts.domain.sessions import (
     Revoked,
     RevokeReason,
 )
-from eros_accounts.ports import Credentials, NewAccount
+from eros_accounts.ports import Credentials, NewAccount, Registered
 from eros_accounts.store_database import ANALYZE, Database
 from eros_common.auth import ADMIN
+from eros_common.idempotency import KEPT, Once
 from eros_common.ids import SessionId, UserId
 
 _REGISTER: Final = """
@@ -31,8 +32,16 @@ WITH account AS (
 ), token AS (
     INSERT INTO accounts.refresh_tokens (token_hash, sid, expires_at)
     SELECT $7, $5, $8 FROM account
+), registration AS (
+    INSERT INTO accounts.registrations (key_hash, user_id, request_hash, created_at)
+    SELECT $11, id, $12, $6 FROM account WHERE $11::bytea IS NOT NULL ON CONFLICT DO NOTHING
 )
 SELECT scheduler.mark_due(ARRAY[id], ARRAY[''], $10, $9) FROM account
+"""
+
+_REGISTERED: Final = """
+SELECT r.user_id, r.request_hash, u.password_hash
+FROM accounts.registrations r JOIN accounts.users u ON u.id = r.user_id WHERE r.key_hash = $1
 """
 
 _CREDENTIALS: Final = "SELECT id, password_hash FROM accounts.users WHERE email = $1"
@@ -104,8 +113,14 @@ WITH old_sessions AS (
         SELECT token_hash FROM accounts.refresh_tokens WHERE expires_at < $1
         LIMIT 1000 FOR UPDATE SKIP LOCKED
     ) RETURNING 1
+), old_keys AS (
+    DELETE FROM accounts.registrations WHERE key_hash IN (
+        SELECT key_hash FROM accounts.registrations WHERE created_at < $2
+        LIMIT 1000 FOR UPDATE SKIP LOCKED
+    ) RETURNING 1
 )
 SELECT (SELECT count(*) FROM old_sessions) + (SELECT count(*) FROM old_tokens)
+    + (SELECT count(*) FROM old_keys)
 """
 
 _GRANT: Final = """
@@ -121,7 +136,13 @@ class PostgresSessions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def register(self, account: NewAccount, session: NewSession, night: datetime) -> bool:
+    async def register(
+        self,
+        account: NewAccount,
+        session: NewSession,
+        night: datetime,
+        once: Once | None = None,
+    ) -> bool:
         async with self._database.connection() as connection:
             row = await connection.fetchrow(
                 _REGISTER,
@@ -135,8 +156,16 @@ class PostgresSessions:
                 session.token.expires_at,
                 night,
                 ANALYZE,
+                *((once.key, once.request) if once is not None else (None, None)),
             )
         return row is not None
+
+    async def registered(self, key_hash: bytes) -> Registered | None:
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(_REGISTERED, key_hash)
+        if row is None:
+            return None
+        return Registered(UserId(row["user_id"]), row["password_hash"], row["request_hash"])
 
     async def credentials(self, email: Email) -> Credentials | None:
         async with self._database.connection() as connection:
@@ -176,7 +205,7 @@ class PostgresSessions:
 
     async def sweep(self, now: datetime) -> int:
         async with self._database.connection() as connection:
-            return int(await connection.fetchval(_SWEEP, now))
+            return int(await connection.fetchval(_SWEEP, now, now - KEPT))
 
     async def grant_admin(self, email: Email) -> UserId | None:
         async with self._database.connection() as connection:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, Field, PositiveFloat
+from pydantic import AfterValidator, Field, PositiveFloat, model_validator
 
 from eros.options.v1 import options_pb2
 from eros_common.config import Address, PeerSettings, TelemetrySettings
@@ -74,8 +74,14 @@ class GatewaySettings(TelemetrySettings, PeerSettings):
     gateway_threads: int = Field(0, ge=0, le=256)
     """0: as many as there are cores."""
     gateway_max_connections: int = Field(20_000, ge=1)
+    gateway_max_reads: int = Field(128, ge=1)
+    """Reads under way at once per endpoint and Envoy; more are answered 503 at once, so that those
+    that are let in stay quick. Writes, sign-ins and heartbeats have their own, wider limit."""
     gateway_max_requests: int = Field(1024, ge=1)
-    """Under way at once per service and Envoy; more are answered 503."""
+    """Of everything but reads under way at once per endpoint and Envoy; more are answered 503."""
+    gateway_tls_certificate_file: Path | None = None
+    """PEM, with its chain; with the key it makes the listener speak TLS 1.2 and 1.3 only."""
+    gateway_tls_key_file: Path | None = None
     gateway_trusted_proxies: int = Field(0, ge=0, le=10)
     """How many proxies of ours are in front and tell the client's address."""
     gateway_request_seconds: PositiveFloat = 15.0
@@ -111,6 +117,18 @@ class GatewaySettings(TelemetrySettings, PeerSettings):
     """How many addresses' limits are kept in mind."""
 
     descriptor_set: DescriptorSet = DESCRIPTOR_SET
+
+    @model_validator(mode="after")
+    def _certificate_and_key(self) -> Self:
+        files = (self.gateway_tls_certificate_file, self.gateway_tls_key_file)
+        if (files[0] is None) != (files[1] is None):
+            raise ValueError(
+                "EROS_GATEWAY_TLS_CERTIFICATE_FILE and EROS_GATEWAY_TLS_KEY_FILE go together"
+            )
+        for file in files:
+            if file is not None and not os.access(file, os.R_OK):
+                raise ValueError(f"the TLS file {file} cannot be read")
+        return self
 
     def address_of(self, service: str) -> str:
         """The targets of a service by its short name; ``KeyError`` if none is set."""

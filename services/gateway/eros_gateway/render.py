@@ -11,14 +11,14 @@ from typing import Final
 from eros_common.auth.tokens import USER_AUDIENCE, USER_ISSUER
 from eros_common.errors import TABLE, code_of
 from eros_gateway.config import GatewaySettings, jwks_socket, split
-from eros_gateway.domain import clusters, headers, replies, tracing
+from eros_gateway.domain import clusters, headers, replies, tls, tracing
 from eros_gateway.domain.clusters import Endpoint
 from eros_gateway.domain.contract import Contract, read_contract
 from eros_gateway.domain.json import Json, seconds
 from eros_gateway.domain.limits import per_address
 from eros_gateway.domain.routes import Limits, routes
 
-_LUA: Final = ("json.lua", "errors.lua", "stamp.lua", "status.lua", "edge.lua")
+_LUA: Final = ("json.lua", "errors.lua", "stamp.lua", "status.lua", "etag.lua", "edge.lua")
 
 
 def render(settings: GatewaySettings) -> str:
@@ -35,6 +35,9 @@ def _values(settings: GatewaySettings, contract: Contract) -> dict[str, Json]:
         "admin_socket": str(settings.gateway_admin_socket),
         "jwks_socket": str(jwks_socket(settings.gateway_admin_socket)),
         "listen": Endpoint(host.strip("[]"), int(port)).address,
+        "tls": tls.transport_socket(
+            settings.gateway_tls_certificate_file, settings.gateway_tls_key_file
+        ),
         "max_connections": settings.gateway_max_connections,
         "trusted_proxies": settings.gateway_trusted_proxies,
         "request_timeout": seconds(settings.gateway_request_seconds),
@@ -61,6 +64,7 @@ def _clusters(settings: GatewaySettings, contract: Contract) -> list[Json]:
         clusters.service_cluster(
             name,
             clusters.endpoints(settings.address_of(name)),
+            max_reads=settings.gateway_max_reads,
             max_requests=settings.gateway_max_requests,
         )
         for name in contract.clusters

@@ -131,6 +131,7 @@ class Starter:
             "service_key_file": key,
             # Nobody listens there unless a test does.
             "activity_address": "127.0.0.1:1",
+            "signing_key_settle_seconds": 0.0,
             "hash_passes": 1,
             "hash_memory_kib": 8,
         }

@@ -316,3 +316,42 @@ async def test_people_do_not_call_what_is_for_services(accounts: Accounts) -> No
     worker = accounts.service("worker")
     error = await refusal(accounts.stub.GrantAdmin(request, metadata=worker))
     assert error.code is ErrorCode.PERMISSION_DENIED
+
+
+async def test_the_commonest_passwords_are_refused(accounts: Accounts) -> None:
+    request = accounts_pb2.RegisterRequest(email=new_email(), password="Password123", name="Ann")
+    error = await refusal(accounts.stub.Register(request))
+    assert fields(error) == ["password"]
+
+
+async def test_guessing_is_spaced_and_tells_nothing(accounts: Accounts) -> None:
+    member = await accounts.register()
+    answers = {}
+    for email in (member.email, new_email()):
+        codes = []
+        for _ in range(12):
+            error = await refusal(accounts.login(email, "wrong password"))
+            codes.append((error.code, error.message, error.retry_after is not None))
+        answers[email] = codes
+    known, unknown = answers.values()
+    assert known == unknown
+    assert [code for code, _, _ in known[-2:]] == ["UNAUTHENTICATED", "RATE_LIMITED"]
+    assert known[-1][2]
+    # Not even the right one, or the limit would tell which that is.
+    assert (await refusal(accounts.login(member.email))).code == "RATE_LIMITED"
+
+
+async def test_a_repeated_registration_is_the_same_account(accounts: Accounts) -> None:
+    email, key = new_email(), (("idempotency-key", "retry-0001"),)
+    request = accounts_pb2.RegisterRequest(email=email, password=PASSWORD, name="Ann")
+    first = await accounts.stub.Register(request, metadata=key)
+    again = await accounts.stub.Register(request, metadata=key)
+    assert (again.user_id, again.token != first.token) == (first.user_id, True)
+    other = accounts_pb2.RegisterRequest(email=email, password="another password", name="Ann")
+    assert (await refusal(accounts.stub.Register(other, metadata=key))).code == "ALREADY_EXISTS"
+    renamed = accounts_pb2.RegisterRequest(email=email, password=PASSWORD, name="Bea")
+    error = await refusal(accounts.stub.Register(renamed, metadata=key))
+    assert fields(error) == ["Idempotency-Key"]
+    assert (await refusal(accounts.stub.Register(request))).code == "ALREADY_EXISTS"
+    short = (("idempotency-key", "short"),)
+    assert fields(await refusal(accounts.stub.Register(request, metadata=short)))

@@ -117,7 +117,7 @@ class Edge:
 
 @asynccontextmanager
 async def open_edge(
-    folder: Path, backends: Backends | None = None, **settings: Any
+    folder: Path, backends: Backends | None = None, *, scheme: str = "http", **settings: Any
 ) -> AsyncIterator[Edge]:
     """A gateway until the block ends; ``settings`` by field name. Rates are off unless set."""
     own = Backends()
@@ -139,7 +139,8 @@ async def open_edge(
         (folder / "envoy.yaml").write_text(render(chosen))
         async with _envoy(folder) as port:
             edge = Edge(chosen, behind, logs, port, UserId(uuid4()))
-            await _until_routed(edge)
+            if scheme == "http":
+                await _until_routed(edge)
             behind.reset()
             yield edge
 

@@ -134,3 +134,29 @@ def test_no_key_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.pem").write_text("no key")
     with pytest.raises(ValueError, match="no unencrypted PEM private key"):
         KeyRing(tmp_path, FakeClock())
+
+
+async def test_a_new_key_verifies_at_once_and_signs_when_every_gateway_has_it(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    now = round(clock.wall().timestamp()) - 1_700_000_000
+    put_key(tmp_path, "old", seconds=now - 3600)
+    keys = KeyRing(tmp_path, clock, settle_seconds=120.0)
+    async with watched(keys):
+        put_key(tmp_path, "new", seconds=now)
+        await looked(clock)
+        assert set(parse_jwks(keys.document)) == {"old", "new"}
+        assert kid_of(keys.access_token(HOLDER, clock.wall(), LIFETIMES)) == "old"
+        clock.advance(120)
+        await looked(clock)
+        token = keys.access_token(HOLDER, clock.wall(), LIFETIMES)
+        assert kid_of(token) == "new"
+        assert (await UserTokens(keys.verifying, clock=clock).verify(token)).is_admin
+
+
+def test_a_lone_new_key_signs(tmp_path: Path) -> None:
+    clock = FakeClock()
+    put_key(tmp_path, "only", seconds=round(clock.wall().timestamp()) - 1_700_000_000)
+    keys = KeyRing(tmp_path, clock, settle_seconds=120.0)
+    assert kid_of(keys.access_token(HOLDER, clock.wall(), LIFETIMES)) == "only"

@@ -39,6 +39,16 @@ class Lifetimes:
 
 
 @dataclass(frozen=True, slots=True)
+class Throttling:
+    """How many logins to one account may fail within ``window_seconds``; from then on one attempt
+    is let through every ``pause_seconds``."""
+
+    failures: int
+    window_seconds: int
+    pause_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class FreshToken:
     """A refresh token about to be given out."""
 

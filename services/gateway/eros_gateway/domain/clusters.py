@@ -55,10 +55,13 @@ def _endpoint(target: str) -> Endpoint:
     return Endpoint(host.strip("[]"), int(port))
 
 
-def service_cluster(name: str, where: tuple[Endpoint, ...], *, max_requests: int) -> Object:
+def service_cluster(
+    name: str, where: tuple[Endpoint, ...], *, max_reads: int, max_requests: int
+) -> Object:
     """A service: HTTP/2, asked for its health, protected from more calls than it can hold.
 
-    ``max_requests`` is how many may be under way at once in each Envoy; more are answered 503.
+    ``max_reads`` and ``max_requests`` are how many reads, and how many other calls, may be under
+    way at once in each Envoy and per endpoint; more are answered 503.
     """
     return {
         **_grpc_cluster(name, where),
@@ -91,13 +94,20 @@ def service_cluster(name: str, where: tuple[Endpoint, ...], *, max_requests: int
         },
         "circuit_breakers": {
             "thresholds": [
-                {
-                    "max_requests": max_requests,
-                    "max_pending_requests": max_requests,
-                    "retry_budget": {"budget_percent": {"value": 10}, "min_retry_concurrency": 3},
-                }
+                _threshold("DEFAULT", max_reads * len(where)),
+                _threshold("HIGH", max_requests * len(where)),
             ]
         },
+    }
+
+
+def _threshold(priority: str, most: int) -> Object:
+    """Routes say which of the two they count for."""
+    return {
+        "priority": priority,
+        "max_requests": most,
+        "max_pending_requests": most,
+        "retry_budget": {"budget_percent": {"value": 10}, "min_retry_concurrency": 3},
     }
 
 

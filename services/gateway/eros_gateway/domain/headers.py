@@ -29,8 +29,12 @@ _SANE: Final = (
     f"&& request.headers['{REQUEST_ID}'].matches('^[A-Za-z0-9._-]+$')"
 )
 
-_ALLOWED: Final = ("authorization", "content-type", "idempotency-key", REQUEST_ID, BACKGROUND)
+_ALLOWED: Final = (
+    *("authorization", "content-type", "idempotency-key", "if-none-match"),
+    *(REQUEST_ID, BACKGROUND),
+)
 _EXPOSED: Final = (
+    "etag",
     REQUEST_ID,
     "retry-after",
     "x-ratelimit-limit",

@@ -91,8 +91,8 @@ def _rest_routes(path: RestPath, method: Method, limits: Limits) -> Iterator[Obj
     yield {
         "name": method.grpc_path[1:],
         "match": served,
-        "route": _action(method, limits, _RETRY_READ if path.verb == "GET" else _RETRY_ANY),
-        "typed_per_filter_config": _filters(method, limits.rates),
+        "route": _action(method, limits, reads=path.verb == "GET"),
+        "typed_per_filter_config": _filters(method, limits.rates, reads=path.verb == "GET"),
         "request_headers_to_remove": list(GRPC_ONLY),
         "response_headers_to_remove": ["grpc-accept-encoding"],
     }
@@ -116,7 +116,7 @@ def _grpc_route(method: Method, limits: Limits) -> Object:
     return {
         "name": method.grpc_path[1:],
         "match": {"path": method.grpc_path, "grpc": {}},
-        "route": _action(method, limits, _RETRY_ANY),
+        "route": _action(method, limits, reads=False),
         "typed_per_filter_config": _filters(method, limits.rates),
     }
 
@@ -130,12 +130,14 @@ _NOT_GRPC: Final = {
 }
 
 
-def _action(method: Method, limits: Limits, retry_on: str) -> Object:
+def _action(method: Method, limits: Limits, *, reads: bool) -> Object:
     timeout = (method.policy.timeout or limits.call_timeout) + MARGIN_SECONDS
     action: Object = {
         "cluster": method.cluster,
+        # Under overload reads are shed first: they have a limit of their own, and a lower one.
+        "priority": "DEFAULT" if reads else "HIGH",
         "retry_policy": {
-            "retry_on": retry_on,
+            "retry_on": _RETRY_READ if reads else _RETRY_ANY,
             "num_retries": 1,
             "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.1s"},
         },
@@ -148,13 +150,18 @@ def _action(method: Method, limits: Limits, retry_on: str) -> Object:
     return action
 
 
-def _filters(method: Method, rates: Rates) -> Object:
+def _filters(method: Method, rates: Rates, *, reads: bool = False) -> Object:
     filters: Object = {}
     if method.policy.access is Access.PUBLIC:
         filters[_JWT] = _OFF
+    context: Object = {}
     if method.policy.background:
+        context["background"] = True
+    elif reads and method.policy.access is Access.USER and not method.streaming:
+        context["etag"] = True
+    if context:
         filters[_LUA] = extension(
-            "extensions.filters.http.lua.v3.LuaPerRoute", filter_context={"background": True}
+            "extensions.filters.http.lua.v3.LuaPerRoute", filter_context=context
         )
     if is_sign_in(method):
         filters[_RATE_LIMIT] = per_address(rates.sign_in, rates.remembered)

@@ -1,5 +1,6 @@
 function envoy_on_request(handle)
   stamp_request(handle)
+  if handle:filterContext():get("etag") then remember_etag(handle) end
 end
 
 function envoy_on_response(handle)
@@ -12,6 +13,12 @@ function envoy_on_response(handle)
     -- The transcoder leaves these on what it converts.
     headers:remove("grpc-status")
     headers:remove("grpc-message")
-    if kind == "application/json" and status >= "400" then convert_error(handle) end
+    if kind == "application/json" then
+      if status >= "400" then
+        convert_error(handle)
+      elseif status == "200" and handle:filterContext():get("etag") then
+        answer_etag(handle)
+      end
+    end
   end
 end

@@ -39,11 +39,12 @@ local function shape(code, message, details, request_id)
 end
 
 local function of_service(status, request_id)
-  local code, message, details = nil, status.message, {}
+  local code, message, details, retry_after = nil, status.message, {}, nil
   for _, detail in ipairs(status.details) do
     if detail.domain == "eros" and HTTP_STATUS[detail.reason] then
       code = detail.reason
     end
+    retry_after = retry_after or (detail.retryDelay and detail.retryDelay:match("^%d+"))
     for _, violation in ipairs(detail.fieldViolations or {}) do
       details[#details + 1] = {field = violation.field, message = violation.description}
     end
@@ -54,7 +55,8 @@ local function of_service(status, request_id)
     if not code or code == "UNKNOWN" then code = "INTERNAL" end
     message = SILENCE[code] or SILENCE_OTHERWISE
   end
-  return shape(code, message, details, request_id), HTTP_STATUS[code]
+  if HTTP_STATUS[code] == 503 then retry_after = retry_after or "1" end
+  return shape(code, message, details, request_id), HTTP_STATUS[code], retry_after
 end
 
 local function of_field(name, must)
@@ -92,9 +94,9 @@ local function convert_error(handle)
   local ok, answer = pcall(parse_json, body:getBytes(0, body:length()), 1)
   if not ok or type(answer) ~= "table" then return end
   local headers = handle:headers()
-  local text, http_status
+  local text, http_status, retry_after
   if type(answer.details) == "table" then
-    text, http_status = of_service(answer, headers:get("x-request-id") or "")
+    text, http_status, retry_after = of_service(answer, headers:get("x-request-id") or "")
   elseif answer.byTranscoder then
     local message, details = of_transcoder(answer.error.message)
     text = shape(answer.error.code, message, details, answer.error.requestId)
@@ -103,4 +105,5 @@ local function convert_error(handle)
   end
   headers:replace("content-length", tostring(body:setBytes(text)))
   if http_status then headers:replace(":status", tostring(http_status)) end
+  if retry_after then headers:replace("retry-after", retry_after) end
 end
