@@ -18,7 +18,12 @@ from tests.support.stores import clean_environment
 
 _PARTS = frozenset(set(Part) - {Part.WORKER})
 # A service looks for unknown keys every 5 s at most.
-_QUICK = {"EROS_JWKS_REFRESH_SECONDS": "1", "EROS_SIGNING_KEY_SETTLE_SECONDS": "6"}
+_QUICK = {
+    "EROS_JWKS_REFRESH_SECONDS": "1",
+    "EROS_SIGNING_KEY_SETTLE_SECONDS": "6",
+    "EROS_RATE_PER_SECOND": "0",
+    "EROS_RATE_SIGN_IN_PER_MINUTE": "0",
+}
 
 
 async def test_a_key_is_rotated_under_load() -> None:
