@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 import httpx
@@ -13,6 +14,8 @@ from eros_cli.operator import open_operator
 from tests.support.people import Person, refused, sign_up, succeeded
 
 ACTIVE = {"appActive": True, "screenOn": True}
+#: Answered by the service, so that it is in the store by then.
+STORED = {"appActive": True}
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ async def test_a_heartbeat_is_an_interaction(ana: Person) -> None:
 async def test_a_heartbeat_from_the_background_only_reports(
     ana: Person, away: dict[str, bool]
 ) -> None:
-    succeeded(await ana.call("POST", "/heartbeat", ACTIVE))
+    succeeded(await ana.call("POST", "/heartbeat", STORED))
     first = succeeded(await ana.call("POST", "/heartbeat", ACTIVE | away))
     second = succeeded(await ana.call("POST", "/heartbeat", ACTIVE | away))
     assert 0 <= first["idleTime"] < second["idleTime"]
@@ -46,7 +49,7 @@ async def test_a_heartbeat_is_ones_own(gateway: httpx.AsyncClient, ana: Person) 
 
 
 async def test_status_is_no_interaction(ana: Person) -> None:
-    succeeded(await ana.call("POST", "/heartbeat", ACTIVE))
+    succeeded(await ana.call("POST", "/heartbeat", STORED))
     first = await ana.get("/activity/status")
     second = await ana.get("/activity/status")
     assert first["userId"] == ana.user_id
@@ -67,7 +70,7 @@ async def test_any_request_of_a_signed_in_person_is_an_interaction(ana: Person) 
 
 
 async def test_a_background_request_is_none(ana: Person) -> None:
-    succeeded(await ana.call("POST", "/heartbeat", ACTIVE))
+    succeeded(await ana.call("POST", "/heartbeat", STORED))
     seen = (await ana.get("/activity/status"))["lastInteraction"]
     ana.headers["x-eros-background"] = "1"
     await ana.get("/users/profile")
@@ -87,3 +90,18 @@ async def test_stats_are_for_admins(mesh: Mesh, gateway: httpx.AsyncClient, ana:
     assert stats["knownUsers"] >= 1
     asleep = sum(stats[phase] for phase in ("phase1", "phase2", "phase3"))
     assert stats["awake"] + asleep == stats["knownUsers"]
+
+
+async def test_after_logout_heartbeats_are_refused_within_a_second(ana: Person) -> None:
+    plain = '{"appActive":true,"screenOn":true}'
+    bearer = {"authorization": f"Bearer {ana.token}", "content-type": "application/json"}
+
+    async def beat() -> httpx.Response:
+        return await ana.http.post("/heartbeat", content=plain, headers=bearer)
+
+    succeeded(await beat())
+    succeeded(await ana.call("POST", "/auth/logout"))
+    async with asyncio.timeout(1.0):
+        while (answer := await beat()).status_code == 200:
+            await asyncio.sleep(0.02)
+    refused(answer, 401, "UNAUTHENTICATED")

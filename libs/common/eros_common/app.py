@@ -13,10 +13,12 @@ from pydantic_settings import BaseSettings
 
 from eros_common.auth.identity import ServiceIdentity
 from eros_common.auth.keys import KeySource
+from eros_common.auth.revocation import RevocationMirror
 from eros_common.channel import open_channel
 from eros_common.clocks import Clock, SystemClock
 from eros_common.config import NightSettings, ServiceSettings, SettingsFault
 from eros_common.policy import Access, Policy
+from eros_common.redis import open_redis
 from eros_common.server import AddServicer, Registration, ServerOptions
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -36,6 +38,7 @@ class App(Generic[S]):
         """Set when the service begins to drain: streams end then."""
         self.user_keys: KeySource | None = None
         """Accounts only: its own keys in place of those fetched from accounts."""
+        self._revoked: RevocationMirror | None = None
         self.registrations: dict[str, list[Registration]] = {}
         self.tasks: list[tuple[str, Hook]] = []
         self.warmers: list[Hook] = []
@@ -47,6 +50,13 @@ class App(Generic[S]):
     async def enter(self, resource: AbstractAsyncContextManager[R]) -> R:
         """Opens a resource; it is closed at the end, in reverse order."""
         return await self.stack.enter_async_context(resource)
+
+    async def revoked(self) -> RevocationMirror:
+        """The ended sessions, mirrored once per process by ``standard_auth``."""
+        if self._revoked is None:
+            redis = await self.enter(open_redis(self.settings.activity_redis_url, app=self.name))
+            self._revoked = RevocationMirror(redis, clock=self.clock)
+        return self._revoked
 
     def serve(
         self,

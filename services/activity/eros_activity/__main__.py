@@ -8,6 +8,7 @@ from eros.activity.v1 import activity_pb2_grpc
 from eros_activity.access_logs import AccessLogs
 from eros_activity.als_servicer import AccessLogServicer
 from eros_activity.config import ActivitySettings
+from eros_activity.edge_servicer import EdgeServicer
 from eros_activity.hub import Hub
 from eros_activity.keeping import Keeper
 from eros_activity.lookout import Lookout
@@ -69,6 +70,8 @@ async def compose(app: App[ActivitySettings]) -> None:
         silence_seconds=settings.stream_silence_seconds,
     )
 
+    revoked = await app.revoked()
+
     async def follow_log() -> None:
         await keeper.ready()  # the first sweep ever begins the log
         await hub.run()
@@ -98,10 +101,16 @@ async def compose(app: App[ActivitySettings]) -> None:
     )
     app.serve(
         als_pb2_grpc.add_AccessLogServiceServicer_to_server,
-        AccessLogServicer(logs, clock),
+        AccessLogServicer(logs, clock, revoked),
         listen=settings.als_listen,
         policy=Policy.public(),
         gone_after_seconds=settings.stream_silence_seconds,
+    )
+    app.serve(
+        activity_pb2_grpc.add_EdgeServiceServicer_to_server,
+        EdgeServicer(revoked),
+        listen=settings.als_listen,
+        policy=Policy.public(),
     )
 
 

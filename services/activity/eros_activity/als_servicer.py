@@ -1,13 +1,14 @@
 """Envoy's access-log stream to signs of life, nothing else.
 
 The gateway stamps each entry's dynamic metadata, namespace ``eros``: ``user``, ``background``,
-``boot``, ``worker`` and ``seq`` (its stamp.lua says when). An entry without a number is one whose
-response never began; it is a sign of life all the same.
+``boot``, ``worker`` and ``seq`` (its stamp.lua says when). Where it answered itself there is a
+``session`` too: of one that has ended, that is no sign of life. An entry without a number is one
+whose response never began; it is a sign of life all the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from typing import Any
 
 from envoy_als import als_pb2, als_pb2_grpc
@@ -28,19 +29,20 @@ _TRACEPARENT = 55
 class AccessLogServicer(als_pb2_grpc.AccessLogServiceServicer):
     """``envoy.service.accesslog.v3.AccessLogService``."""
 
-    def __init__(self, logs: AccessLogs, clock: Clock) -> None:
+    def __init__(self, logs: AccessLogs, clock: Clock, revoked: Container[str]) -> None:
         self._logs = logs
         self._clock = clock
+        self._revoked = revoked
 
     async def StreamAccessLogs(self, request_iterator: AsyncIterator[Any], context: Any) -> Any:
         async with self._logs.reading() as reader:
             async for message in request_iterator:
-                await reader.take(*meaning(message, self._clock))
+                await reader.take(*meaning(message, self._clock, self._revoked))
         return als_pb2.StreamAccessLogsResponse()
 
 
 def meaning(
-    message: als_pb2.StreamAccessLogsMessage, clock: Clock
+    message: als_pb2.StreamAccessLogsMessage, clock: Clock, revoked: Container[str] = frozenset()
 ) -> tuple[list[Interaction], dict[Source, list[int]]]:
     """The signs of life in a part of a log, and the numbers of its entries by source."""
     wall, now, rate = clock.wall().timestamp(), clock.night().timestamp(), clock.rate
@@ -55,6 +57,8 @@ def meaning(
             numbers.setdefault(source, []).append(number)
         user = _user(stamp["user"].string_value)
         if user is None or stamp["background"].bool_value:
+            continue
+        if stamp["session"].string_value in revoked:
             continue
         start = properties.start_time
         # By two machines' clocks a request may arrive in the future.

@@ -18,7 +18,16 @@ from eros_gateway.domain.json import Json, seconds
 from eros_gateway.domain.limits import per_address
 from eros_gateway.domain.routes import Limits, routes
 
-_LUA: Final = ("json.lua", "errors.lua", "stamp.lua", "status.lua", "etag.lua", "edge.lua")
+_LUA: Final = (
+    "json.lua",
+    "errors.lua",
+    "stamp.lua",
+    "ended.lua",
+    "heartbeat.lua",
+    "status.lua",
+    "etag.lua",
+    "edge.lua",
+)
 
 
 def render(settings: GatewaySettings) -> str:

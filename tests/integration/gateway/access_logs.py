@@ -12,6 +12,9 @@ import grpc
 from envoy_als import als_pb2, als_pb2_grpc
 from google.protobuf.json_format import MessageToDict
 
+from eros.activity.v1 import activity_pb2 as pb
+from eros.activity.v1 import activity_pb2_grpc
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -23,11 +26,16 @@ class Entry:
 
 
 @dataclass(slots=True)
-class AccessLogs(als_pb2_grpc.AccessLogServiceServicer):
-    """Keeps every entry."""
+class AccessLogs(als_pb2_grpc.AccessLogServiceServicer, activity_pb2_grpc.EdgeServiceServicer):
+    """Keeps every entry, and names the sessions that have ended."""
 
     entries: list[Entry] = field(default_factory=list)
     port: int = 0
+    ended: list[str] = field(default_factory=list)
+    ended_unknown: bool = False
+    """Whether the list cannot be had."""
+    asked: list[str] = field(default_factory=list)
+    """What was known of it by whoever asked."""
     _came: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def StreamAccessLogs(self, messages: AsyncIterator[Any], _: object) -> Any:
@@ -36,6 +44,16 @@ class AccessLogs(als_pb2_grpc.AccessLogServiceServicer):
                 self.entries += [_entry(found) for found in message.http_logs.log_entry]
                 self._came.notify_all()
         return als_pb2.StreamAccessLogsResponse()
+
+    async def ListEndedSessions(
+        self, request: pb.ListEndedSessionsRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> pb.ListEndedSessionsResponse:
+        self.asked.append(request.known)
+        if self.ended_unknown:
+            await context.abort(grpc.StatusCode.UNAVAILABLE)
+        version = str(len(self.ended))
+        new = [] if request.known == version else self.ended
+        return pb.ListEndedSessionsResponse(version=version, session_ids=new)
 
     async def have(self, count: int) -> list[Entry]:
         """All entries, once there are so many."""
@@ -47,6 +65,7 @@ class AccessLogs(als_pb2_grpc.AccessLogServiceServicer):
     async def serving(self) -> AsyncIterator[AccessLogs]:
         server = grpc.aio.server()
         als_pb2_grpc.add_AccessLogServiceServicer_to_server(self, server)
+        activity_pb2_grpc.add_EdgeServiceServicer_to_server(self, server)
         self.port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         try:

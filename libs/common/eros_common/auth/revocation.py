@@ -63,9 +63,19 @@ class RevocationMirror:
         self._nudge = asyncio.Event()
         self._away = False
         self._version: object = None
+        self._changes = 0
 
     def __contains__(self, session_id: object) -> bool:
         return session_id in self._revoked
+
+    @property
+    def changes(self) -> int:
+        """How often the ids became others: one number, one set of them."""
+        return self._changes
+
+    def session_ids(self) -> list[str]:
+        """All that are refused."""
+        return list(self._revoked)
 
     async def ready(self) -> None:
         """Waits until the set was read once: before that nothing may be served."""
@@ -102,6 +112,7 @@ class RevocationMirror:
             for member, until in cast("list[tuple[bytes | str, float]]", found):
                 known[_text(member)] = until
             self._revoked = known
+            self._changes += 1
             self._version = version
 
     async def _listen(self) -> None:

@@ -11,12 +11,10 @@ from google.api import httpbody_pb2
 from eros_common.app import App
 from eros_common.auth.authenticator import Authenticator
 from eros_common.auth.keys import FileKeys, KeySource, RemoteKeys, StaticKeys
-from eros_common.auth.revocation import RevocationMirror
 from eros_common.auth.tokens import ServiceTokens, UserTokens
 from eros_common.config import ServiceSettings, SettingsFault
 from eros_common.errors import from_rpc_error
 from eros_common.policy import Access
-from eros_common.redis import open_redis
 
 GET_JWKS = "/eros.accounts.v1.AccountsService/GetJwks"
 
@@ -35,8 +33,7 @@ async def standard_auth(app: App[S]) -> Authenticator:
     revoked: Container[str] = frozenset()
     if accesses & {Access.USER, Access.ADMIN}:
         users = app.user_keys or _remote_keys(app)
-        redis = await app.enter(open_redis(app.settings.activity_redis_url, app=app.name))
-        mirror = RevocationMirror(redis, clock=app.clock)
+        mirror = await app.revoked()
         app.background("auth.revocations", mirror.run)
         app.on_warm(mirror.ready)
         revoked = mirror

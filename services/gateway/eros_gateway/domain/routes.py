@@ -33,6 +33,9 @@ _VARIABLE: Final = re.compile(r"\{[a-z][a-z0-9_]*\}")
 _RETRY_ANY: Final = "connect-failure,refused-stream,reset-before-request"
 _RETRY_READ: Final = f"{_RETRY_ANY},unavailable"
 
+HEARTBEAT: Final = "/eros.activity.v1.ActivityService/Heartbeat"
+"""What Envoy may answer itself, see lua/heartbeat.lua."""
+
 _OFF: Final = extension("config.route.v3.FilterConfig", disabled=True)
 _JWT: Final = "envoy.filters.http.jwt_authn"
 _RATE_LIMIT: Final = "envoy.filters.http.local_ratelimit"
@@ -159,6 +162,8 @@ def _filters(method: Method, rates: Rates, *, reads: bool = False) -> Object:
         context["background"] = True
     elif reads and method.policy.access is Access.USER and not method.streaming:
         context["etag"] = True
+    if method.grpc_path == HEARTBEAT:
+        context["heartbeat"] = True
     if context:
         filters[_LUA] = extension(
             "extensions.filters.http.lua.v3.LuaPerRoute", filter_context=context

@@ -1,6 +1,10 @@
 function envoy_on_request(handle)
-  stamp_request(handle)
-  if handle:filterContext():get("etag") then remember_etag(handle) end
+  local session, context = stamp_request(handle), handle:filterContext()
+  if context:get("etag") then
+    remember_etag(handle)
+  elseif session and context:get("heartbeat") then
+    consider_heartbeat(handle, session)
+  end
 end
 
 function envoy_on_response(handle)

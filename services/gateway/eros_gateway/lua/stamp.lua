@@ -2,6 +2,7 @@
 --
 -- Dynamic metadata "eros" of every request whose token was verified:
 --   user        the token's subject
+--   session     of whom Envoy answered itself
 --   background  true when the call is no sign of life
 --   boot        this Envoy process, and worker  this thread of it, which has a Lua state of its own
 --   seq         1, 2, 3, … per (boot, worker), given when the response starts: the last moment at
@@ -13,6 +14,7 @@
 -- An answer 401 gets no number and is not logged to the stream: the token was good, but the session
 -- behind it has ended, so whoever called is not the user.
 local EROS, USER, BACKGROUND = "eros", "x-eros-user", "x-eros-background"
+local SESSION = "x-eros-session"
 
 local function read_file(path, format)
   local file = assert(io.open(path, "rb"))
@@ -32,17 +34,21 @@ local BOOT = read_file("/proc/sys/kernel/random/boot_id", 8) .. "-" .. stat:matc
 local WORKER = hex(read_file("/dev/urandom", 8))
 local seq = 0
 
+-- The session of whoever has a verified token.
 local function stamp_request(handle)
   local headers = handle:headers()
   -- From the verified token; a client's own was taken out before.
   local user = headers:get(USER)
   if not user then return end
+  local session = headers:get(SESSION) or ""
   headers:remove(USER)
+  headers:remove(SESSION)
   local metadata = handle:streamInfo():dynamicMetadata()
   metadata:set(EROS, "user", user)
   if headers:get(BACKGROUND) == "1" or handle:filterContext():get("background") then
     metadata:set(EROS, "background", true)
   end
+  return session
 end
 
 local function stamp_response(handle, status)
