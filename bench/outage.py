@@ -99,7 +99,8 @@ class Load:
         self.done.append(Request(route, begun, time.monotonic() - begun, status))
 
     def _choose(self, number: int, phone: Phone) -> tuple[str, Any]:
-        match number // len(self.phones) % 4:
+        # Every route at every moment, and in turn every route by every phone.
+        match (number + number // len(self.phones)) % 4:
             case 0:
                 return "heartbeat", phone.call("POST", "/heartbeat", {})
             case 1:
