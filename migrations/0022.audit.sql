@@ -116,7 +116,7 @@ REVOKE EXECUTE ON FUNCTION scheduler.keep_partitions(integer), scheduler.drop_pa
     FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION scheduler.keep_partitions(integer), scheduler.drop_partitions(integer)
     TO eros_scheduler;
-SELECT scheduler.keep_partitions(2);
+DO $$ BEGIN PERFORM scheduler.keep_partitions(2); END $$;
 
 -- ---- The published functions, as before, but for what they write to the audit.
 

@@ -25,7 +25,7 @@ def data_dir(public_tmp_path: Path) -> Path:
 
 PROGRAMS = {
     *("postgres", "valkey", "accounts", "activity", "scheduler", "matcher", "worker-1"),
-    *("gateway", "envoy"),
+    *("assistant", "gateway", "envoy"),
 }
 
 

@@ -150,7 +150,9 @@ def _responses(method: Method, path: RestPath, message: Descriptor, schemas: Sch
     if message.full_name == _HTTP_BODY:
         success["content"] = {"*/*": {}}
     else:
-        success["content"] = {"application/json": {"schema": schemas.answer(message)}}
+        # A stream is server-sent events, each with one such answer as its data.
+        media = "text/event-stream" if method.streaming else "application/json"
+        success["content"] = {media: {"schema": schemas.answer(message)}}
     responses: Object = {"200": success}
     for status in _refusals(method, path):
         responses[str(status)] = _ERROR
