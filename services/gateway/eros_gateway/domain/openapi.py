@@ -142,6 +142,16 @@ def _header(name: str, schema: Object, words: str) -> Object:
     return {"name": name, "in": "header", "schema": schema, "description": words}
 
 
+def _event(answer: Json) -> Object:
+    """A server-sent event, whose data is one answer as JSON."""
+    data: Object = {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": answer,
+    }
+    return {"type": "object", "properties": {"data": data}, "required": ["data"]}
+
+
 def _responses(method: Method, path: RestPath, message: Descriptor, schemas: Schemas) -> Object:
     success: Object = {
         "description": "Done.",
@@ -149,10 +159,10 @@ def _responses(method: Method, path: RestPath, message: Descriptor, schemas: Sch
     }
     if message.full_name == _HTTP_BODY:
         success["content"] = {"*/*": {}}
+    elif method.streaming:
+        success["content"] = {"text/event-stream": {"schema": _event(schemas.answer(message))}}
     else:
-        # A stream is server-sent events, each with one such answer as its data.
-        media = "text/event-stream" if method.streaming else "application/json"
-        success["content"] = {media: {"schema": schemas.answer(message)}}
+        success["content"] = {"application/json": {"schema": schemas.answer(message)}}
     responses: Object = {"200": success}
     for status in _refusals(method, path):
         responses[str(status)] = _ERROR
