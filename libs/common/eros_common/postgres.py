@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 import asyncpg
 from pydantic import SecretStr
 
 from eros_common import logging
+from eros_common.errors import Unavailable
 
 log = logging.get("postgres")
 
@@ -42,6 +43,15 @@ AWAY: Final = (
 )
 """What a statement raises when the database is not there, stops, takes too long, or lets another
 transaction go first: no fault of the statement, so trying again is right."""
+
+
+@contextmanager
+def reached() -> Iterator[None]:
+    """What is done inside needs the database: ``Unavailable`` where that is away."""
+    try:
+        yield
+    except AWAY as error:
+        raise Unavailable("the database cannot be reached just now") from error
 
 
 class DatabaseUnreachable(Exception):

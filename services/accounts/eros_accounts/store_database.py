@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 
 from eros_common import postgres
-from eros_common.errors import Unavailable
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -28,8 +27,6 @@ class Database:
     async def connection(self) -> AsyncIterator[PoolConnectionProxy]:
         """A connection; each statement is a transaction unless one is begun. ``Unavailable`` if
         PostgreSQL cannot be reached, stops, or takes too long."""
-        try:
+        with postgres.reached():
             async with self._pool.acquire() as connection:
                 yield connection
-        except postgres.AWAY as error:
-            raise Unavailable("the database cannot be reached just now") from error

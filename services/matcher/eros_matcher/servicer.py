@@ -13,6 +13,7 @@ from eros_common.clocks import Clock
 from eros_common.errors import FieldFault, InvalidArgument
 from eros_common.idempotency import once_of
 from eros_common.ids import UserId
+from eros_common.postgres import reached
 from eros_matcher.domain.actions import Action
 from eros_matcher.domain.mutual import DEFAULT_PAGE
 from eros_matcher.reading import Reading
@@ -36,7 +37,8 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
     async def GetDailyMatches(
         self, request: pb.GetDailyMatchesRequest, context: Any
     ) -> pb.GetDailyMatchesResponse:
-        return await self._reading.daily(current_user().user_id)
+        with reached():
+            return await self._reading.daily(current_user().user_id)
 
     async def GetDailyMatchesByDate(
         self, request: pb.GetDailyMatchesByDateRequest, context: Any
@@ -47,45 +49,51 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
             raise InvalidArgument(
                 "there is no such date", FieldFault("date", "is no date of the calendar")
             ) from None
-        return await self._reading.on(current_user().user_id, day)
+        with reached():
+            return await self._reading.on(current_user().user_id, day)
 
     async def ListRecommendations(
         self, request: pb.ListRecommendationsRequest, context: Any
     ) -> pb.ListRecommendationsResponse:
         limit = request.limit if request.HasField("limit") else DEFAULT_LIMIT
-        return await self._reading.beyond(current_user().user_id, limit)
+        with reached():
+            return await self._reading.beyond(current_user().user_id, limit)
 
     async def ActOnMatch(
         self, request: pb.ActOnMatchRequest, context: Any
     ) -> pb.ActOnMatchResponse:
-        outcome = await self._actions.act(
-            current_user().user_id,
-            UUID(request.match_id),
-            Action.named(request.action),
-            self._clock.wall(),
-            self._clock.night(),
-            once_of(context, request.match_id.lower(), request.action),
-        )
+        with reached():
+            outcome = await self._actions.act(
+                current_user().user_id,
+                UUID(request.match_id),
+                Action.named(request.action),
+                self._clock.wall(),
+                self._clock.night(),
+                once_of(context, request.match_id.lower(), request.action),
+            )
         return pb.ActOnMatchResponse(success=True, message=outcome.message())
 
     async def ListMutualMatches(
         self, request: pb.ListMutualMatchesRequest, context: Any
     ) -> pb.ListMutualMatchesResponse:
-        return await self._relations.mutual(
-            current_user().user_id,
-            request.limit if request.HasField("limit") else DEFAULT_PAGE,
-            request.page_token if request.HasField("page_token") else None,
-        )
+        with reached():
+            return await self._relations.mutual(
+                current_user().user_id,
+                request.limit if request.HasField("limit") else DEFAULT_PAGE,
+                request.page_token if request.HasField("page_token") else None,
+            )
 
     async def BlockUser(self, request: pb.BlockUserRequest, context: Any) -> pb.BlockUserResponse:
-        await self._relations.block(current_user().user_id, UserId(UUID(request.user_id)))
+        with reached():
+            await self._relations.block(current_user().user_id, UserId(UUID(request.user_id)))
         return pb.BlockUserResponse(success=True, message="You will not see each other again.")
 
     async def UnblockUser(
         self, request: pb.UnblockUserRequest, context: Any
     ) -> pb.UnblockUserResponse:
-        was_blocked = await self._relations.unblock(
-            current_user().user_id, UserId(UUID(request.user_id))
-        )
+        with reached():
+            was_blocked = await self._relations.unblock(
+                current_user().user_id, UserId(UUID(request.user_id))
+            )
         message = "The block is taken back." if was_blocked else "You had not blocked this person."
         return pb.UnblockUserResponse(success=True, message=message)

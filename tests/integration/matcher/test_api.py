@@ -303,3 +303,12 @@ class TestDeadCache:
         waiting = await world.pool.fetch("SELECT user_id FROM matcher.cache_drops")
         assert {row["user_id"] for row in waiting} == {me, parse_user_id(first.matches[0].user_id)}
         assert await world.actions.drop_late() == 0
+
+
+async def test_a_database_that_is_away_is_no_fault_of_ours(world: World) -> None:
+    (user,) = world.people(1)
+    world.pool.terminate()
+    for call in (world.daily(user), world.beyond(user), world.on(user, "2026-03-01")):
+        with pytest.raises(grpc.aio.AioRpcError) as refusal:
+            await call
+        assert refusal.value.code() is grpc.StatusCode.UNAVAILABLE
