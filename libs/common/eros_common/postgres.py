@@ -67,12 +67,16 @@ async def open_pool(
     size: int = 10,
     statement_timeout_seconds: float = 10.0,
     start_seconds: float = START_SECONDS,
+    leaves_nothing: bool = False,
 ) -> AsyncIterator[asyncpg.Pool]:
     """A pool of connections in ``role`` named ``eros-<app>``, closed at the end.
 
     Columns of type json and jsonb are Python values. Statements are cut off by the server after
     ``statement_timeout_seconds``. Waits for a server that is not there yet, at most
     ``start_seconds``; raises ``DatabaseUnreachable``.
+
+    ``leaves_nothing``: no use of a connection leaves a LISTEN, SET, cursor or session lock behind,
+    so that giving it back needs no statement that clears them.
     """
     dsn = url.get_secret_value() if isinstance(url, SecretStr) else url
     settings = {
@@ -83,7 +87,10 @@ async def open_pool(
     }
     if role is not None:
         settings["role"] = role
-    pool = await _connect(dsn, settings, size, start_seconds)
+    kind: type[asyncpg.Connection] = asyncpg.Connection
+    if leaves_nothing:
+        kind = _Unchanged
+    pool = await _connect(dsn, settings, size, start_seconds, kind)
     try:
         yield pool
     finally:
@@ -95,8 +102,19 @@ async def open_pool(
             pool.terminate()
 
 
+class _Unchanged(asyncpg.Connection):
+    """Is given back as it was taken; an open transaction is rolled back all the same."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
 async def _connect(
-    dsn: str, settings: dict[str, str], size: int, start_seconds: float
+    dsn: str,
+    settings: dict[str, str],
+    size: int,
+    start_seconds: float,
+    kind: type[asyncpg.Connection],
 ) -> asyncpg.Pool:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + start_seconds
@@ -112,6 +130,7 @@ async def _connect(
                 max_inactive_connection_lifetime=300,
                 server_settings=settings,
                 init=_init,
+                connection_class=kind,
             )
         except _NOT_READY as error:
             if loop.time() + wait > deadline:

@@ -17,18 +17,28 @@ from eros_common.ids import UserId
 REMEMBERED: Final = 10
 """Messages before a new one that its answer may draw on."""
 
+# One statement each, and so one way to the server and one transaction.
 _BEGIN: Final = """
-INSERT INTO assistant.conversations (id, user_id, last_number, revision, created_at, updated_at)
-VALUES ($1, $2, 2, 1, $3, $3) RETURNING last_number - 1 AS number, revision
+WITH chosen AS (
+    INSERT INTO assistant.conversations (id, user_id, last_number, revision, created_at, updated_at)
+    VALUES ($1, $2, 2, 1, $3, $3) RETURNING id, last_number - 1 AS number, revision
+), said AS (
+    INSERT INTO assistant.messages (conversation_id, number, text, created_at)
+    SELECT id, number, $4, $3 FROM chosen
+)
+SELECT number, revision FROM chosen
 """
 # The row's lock is held until the message is there: whoever comes next gets the next numbers.
 _CONTINUE: Final = """
-UPDATE assistant.conversations
-SET last_number = last_number + 2, revision = revision + 1, updated_at = greatest(updated_at, $3)
-WHERE id = $1 AND user_id = $2 RETURNING last_number - 1 AS number, revision
-"""
-_SAY: Final = """
-INSERT INTO assistant.messages (conversation_id, number, text, created_at) VALUES ($1, $2, $3, $4)
+WITH chosen AS (
+    UPDATE assistant.conversations SET last_number = last_number + 2, revision = revision + 1,
+        updated_at = greatest(updated_at, $3)
+    WHERE id = $1 AND user_id = $2 RETURNING id, last_number - 1 AS number, revision
+), said AS (
+    INSERT INTO assistant.messages (conversation_id, number, text, created_at)
+    SELECT id, number, $4, $3 FROM chosen
+)
+SELECT number, revision FROM chosen
 """
 # Nothing where the account, and with it the conversation, was deleted meanwhile.
 _ANSWER: Final = """
@@ -66,16 +76,16 @@ class PostgresConversations:
     async def say(
         self, user: UserId, conversation: ConversationId | None, text: str, now: datetime
     ) -> Turn | None:
-        async with self._pool.acquire() as connection, connection.transaction():
-            statement = _BEGIN if conversation is None else _CONTINUE
-            chosen = conversation or ConversationId(uuid4())
-            row = await connection.fetchrow(statement, chosen, user, now)
+        statement = _BEGIN if conversation is None else _CONTINUE
+        chosen = conversation or ConversationId(uuid4())
+        async with self._pool.acquire() as connection:
+            row = await connection.fetchrow(statement, chosen, user, now, _storable(text))
             if row is None:
                 return None
             number: int = row["number"]
-            await connection.execute(_SAY, chosen, number, _storable(text), now)
             before: Sequence[asyncpg.Record] = ()
             if number > 1:
+                # Apart: the statement before does not see what was said while it waited.
                 before = await connection.fetch(_BEFORE, chosen, number, REMEMBERED)
         return Turn(chosen, number, row["revision"], tuple(map(_message, reversed(before))))
 

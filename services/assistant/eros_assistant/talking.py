@@ -46,7 +46,9 @@ class Talking:
         turn = await self._conversations.say(caller.user_id, conversation, text, self._clock.wall())
         if turn is None:
             raise NotFound("there is no such conversation")
-        await self._forget(caller.user_id, turn.conversation_id, turn.revision)
+        if conversation is not None:
+            # Of a new one nobody can have read anything yet.
+            await self._forget(caller.user_id, turn.conversation_id, turn.revision)
         before = [message.text for message in turn.before]
         async for piece in self._assistant.stream(caller, text, before):
             if isinstance(piece, Answer):
