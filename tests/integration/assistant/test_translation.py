@@ -73,6 +73,30 @@ async def test_killed_while_in_use_it_is_started_again() -> None:
 
 
 @needs_apertium
+async def test_nobody_gets_what_somebody_else_asked_for() -> None:
+    async with engine() as found:
+        user = new_user_id()
+
+        async def ask(text: str) -> str:
+            answer = await found.translate(text, "en", "es", user=user)
+            assert answer is not None
+            return answer.text
+
+        expected = await ask("I like dogs")
+        await ask("I live\0 in a secret street")
+        assert await ask("I like dogs") == expected
+        for turns in range(1, 8):
+            asking = asyncio.create_task(ask("I live in a secret street"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            waiting = asyncio.create_task(ask("I like dogs"))
+            await asyncio.sleep(0)
+            asking.cancel()
+            assert await waiting == expected
+            assert await ask("I like dogs") == expected
+
+
+@needs_apertium
 async def test_the_route_says_which_engine_and_how_good(starter: Starter) -> None:
     async with starter(assistant_apertium_dir=FOLDER) as assistant:
         answer = await assistant.translate("¿Quieres tomar un café?", "en-GB")

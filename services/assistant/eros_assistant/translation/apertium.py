@@ -33,8 +33,8 @@ _ISO: Final = {
 }  # fmt: skip
 _GOOD: Final = frozenset((("es", "en"), ("es", "ca"), ("ca", "es"), ("es", "pt"), ("pt", "es")))
 """Pairs whose translations read well; the others are understood."""
-# What begins each stage's own escapes in Apertium's stream format.
-_ESCAPED: Final = str.maketrans({c: f"\\{c}" for c in "[]{}^$/\\@<>"})
+# What begins each stage's own escapes in Apertium's stream format; a zero byte ends a text there.
+_ESCAPED: Final = str.maketrans({"\0": "", **{c: f"\\{c}" for c in "[]{}^$/\\@<>"}})
 # Stages that know the flag under another name, or flush by themselves.
 _FLUSHED: Final = "-z"
 
@@ -80,6 +80,8 @@ class _Pipeline:
 
     processes: list[asyncio.subprocess.Process]
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    owes: bool = False
+    """An answer that its asker, cancelled or out of time, has not read: never for the next one."""
 
     @property
     def alive(self) -> bool:
@@ -91,9 +93,13 @@ class _Pipeline:
         assert stdin is not None
         assert stdout is not None
         async with self.lock, asyncio.timeout(_SENTENCE_SECONDS):
+            if self.owes:
+                raise EOFError
+            self.owes = True
             stdin.write(text.encode() + _END + b"\0")
             await stdin.drain()
             answer = await stdout.readuntil(b"\0")
+            self.owes = False
         return answer.removesuffix(_END + b"\0").removesuffix(b"\0").decode("utf-8", "replace")
 
     async def end(self) -> None:
