@@ -45,6 +45,10 @@ class ServerOptions:
             ("grpc.so_reuseport", 0),
             ("grpc.max_receive_message_length", self.max_message_bytes),
             ("grpc.max_send_message_length", self.max_message_bytes),
+            # The gateway takes 16 KiB of path and headers and adds its own. By default, from 8 KiB
+            # on, requests are refused by chance.
+            ("grpc.max_metadata_size", 32 * 1024),
+            ("grpc.absolute_max_metadata_size", 64 * 1024),
             # A client that is gone without a word is noticed here.
             ("grpc.keepalive_time_ms", our_ping_ms),
             ("grpc.keepalive_timeout_ms", answer_ms),
