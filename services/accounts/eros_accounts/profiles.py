@@ -27,7 +27,6 @@ _LONGEST_EXTERNAL_ID: Final = 80
 _SLICE: Final = 50
 """So many are translated before other requests get a turn: half a millisecond."""
 
-V = TypeVar("V", bound=Message)
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -52,17 +51,20 @@ class Profiles:
         self._clock = clock
         self._shield = shield
 
-    async def own(self, user_id: UserId) -> profile_pb2.Profile:
-        """Raises ``NotFound``."""
+    async def own(self, user_id: UserId) -> bytes:
+        """The person's own ``Profile``, serialized. Raises ``NotFound``."""
         view = CachedView.OWN
-        return await self._view(view, user_id, profile_pb2.Profile, wire.own_profile)
+        return await self._view(view, user_id, wire.own_profile)
 
-    async def public(self, asking: UserId, user_id: UserId) -> profile_pb2.PublicProfile:
-        """Raises ``NotFound``, also for somebody whom the asking person must not see."""
+    async def public(self, asking: UserId, user_id: UserId) -> bytes:
+        """A ``PublicProfile``, serialized.
+
+        Raises ``NotFound``, also for somebody whom the asking person must not see.
+        """
         view = CachedView.PUBLIC
         hidden, profile = await asyncio.gather(
             self._store.is_hidden(asking, user_id),
-            self._view(view, user_id, profile_pb2.PublicProfile, wire.public_profile),
+            self._view(view, user_id, wire.public_profile),
         )
         if hidden:
             raise NotFound(_GONE)
@@ -110,18 +112,17 @@ class Profiles:
         self,
         view: CachedView,
         user_id: UserId,
-        message: type[V],
-        render: Callable[[Profile, int], V],
-    ) -> V:
+        render: Callable[[Profile, int], Message],
+    ) -> bytes:
         cached = await self._cache.get(view, user_id)
         if cached is not None:
-            return message.FromString(cached)
+            return cached
         profile = await self._store.find(user_id)
         if profile is None:
             raise NotFound(_GONE)
-        rendered = render(profile, self._year())
-        await self._cache.fill(view, user_id, profile.version, rendered.SerializeToString())
-        return rendered
+        data = render(profile, self._year()).SerializeToString()
+        await self._cache.fill(view, user_id, profile.version, data)
+        return data
 
     def _year(self) -> int:
         return self._clock.night().year

@@ -18,6 +18,7 @@ from eros_common.auth import current_user
 from eros_common.errors import FieldFault, InvalidArgument
 from eros_common.idempotency import once_of
 from eros_common.ids import parse_user_id, user_ids_from_bytes
+from eros_common.raw import enclosed
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -73,11 +74,10 @@ class AccountsServicer(accounts_pb2_grpc.AccountsServiceServicer):
         await self._sign_in.logout(current_user().session_id)
         return accounts_pb2.LogoutResponse(success=True, message="you are signed out")
 
-    async def GetProfile(
-        self, _: accounts_pb2.GetProfileRequest, __: Context
-    ) -> accounts_pb2.GetProfileResponse:
+    # `Any`: Raw, which no generated type knows.
+    async def GetProfile(self, _: accounts_pb2.GetProfileRequest, __: Context) -> Any:
         profile = await self._profiles.own(current_user().user_id)
-        return accounts_pb2.GetProfileResponse(success=True, profile=profile)
+        return enclosed(accounts_pb2.GetProfileResponse(success=True), "profile", profile)
 
     async def UpdateProfile(
         self, request: profile_pb2.UpdateProfileRequest, _: Context
@@ -107,13 +107,13 @@ class AccountsServicer(accounts_pb2_grpc.AccountsServiceServicer):
 
     async def GetPublicProfile(
         self, request: accounts_pb2.GetPublicProfileRequest, _: Context
-    ) -> accounts_pb2.GetPublicProfileResponse:
+    ) -> Any:  # Raw
         try:
             user_id = parse_user_id(request.user_id)
         except ValueError as error:
             raise InvalidArgument(f"userId {error}", FieldFault("userId", str(error))) from None
         profile = await self._profiles.public(current_user().user_id, user_id)
-        return accounts_pb2.GetPublicProfileResponse(success=True, profile=profile)
+        return enclosed(accounts_pb2.GetPublicProfileResponse(success=True), "profile", profile)
 
     async def GetJwks(self, _: accounts_pb2.GetJwksRequest, __: Context) -> httpbody_pb2.HttpBody:
         return httpbody_pb2.HttpBody(content_type="application/json", data=self._keys.document)

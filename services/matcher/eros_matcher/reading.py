@@ -12,6 +12,7 @@ from eros.matcher.v1 import matcher_pb2
 from eros_common.clocks import Clock
 from eros_common.ids import UserId
 from eros_common.phases import Window
+from eros_common.raw import Raw
 from eros_matcher.accounts import AccountsProfiles, Profiles, card_of
 from eros_matcher.answers import NOBODY, beyond_answer, daily_answer, matches_of, shortened
 from eros_matcher.domain.lists import MatchList, Source, list_date_at, oldest_current
@@ -59,10 +60,10 @@ class Reading:
         self._window = window
         self._default_zone = default_zone
 
-    async def daily(self, user: UserId) -> matcher_pb2.GetDailyMatchesResponse:
+    async def daily(self, user: UserId) -> matcher_pb2.GetDailyMatchesResponse | Raw:
         """The current daily list."""
         if cached := await self._cache.get(ListKind.DAILY, user):
-            return matcher_pb2.GetDailyMatchesResponse.FromString(cached)
+            return Raw(cached)
         read = await self._read(user, ListKind.DAILY)
         if read.answer is None:
             return daily_answer((), read.day, read.source, read.message)
@@ -70,7 +71,9 @@ class Reading:
         answer.source = read.source
         return answer
 
-    async def beyond(self, user: UserId, limit: int) -> matcher_pb2.ListRecommendationsResponse:
+    async def beyond(
+        self, user: UserId, limit: int
+    ) -> matcher_pb2.ListRecommendationsResponse | Raw:
         """The first of the current recommendations."""
         answer = await self._cache.get(ListKind.BEYOND, user)
         if answer is None:
@@ -78,7 +81,8 @@ class Reading:
             if read.answer is None:
                 return beyond_answer((), read.message)
             answer = read.answer
-        return shortened(matcher_pb2.ListRecommendationsResponse.FromString(answer), limit)
+        message = matcher_pb2.ListRecommendationsResponse.FromString(answer)
+        return Raw(answer) if message.count <= limit else shortened(message, limit)
 
     async def on(self, user: UserId, day: date) -> matcher_pb2.GetDailyMatchesByDateResponse:
         """The daily list of a day as it was, but for those who are hidden or gone."""

@@ -14,6 +14,7 @@ import grpc
 
 from eros_common.interceptors.guard import Context, Guard
 from eros_common.interceptors.validation import Checked, check
+from eros_common.raw import serializer
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Behaviour = Callable[[Any, Context], Any]
@@ -21,9 +22,10 @@ Behaviour = Callable[[Any, Context], Any]
 
 def wrap(handler: Handler, guard: Guard) -> Handler:
     """The handler with the guard around its method."""
+    serialize = handler.response_serializer
     serializers = {
         "request_deserializer": handler.request_deserializer,
-        "response_serializer": handler.response_serializer,
+        "response_serializer": serialize and serializer(serialize),
     }
     make: Any
     around: Callable[[Behaviour, Guard], Any]
