@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import ssl
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from cryptography.x509.oid import NameOID
 from eros.accounts.v1 import accounts_pb2, profile_pb2
 from eros.activity.v1 import activity_pb2
 from eros_common.errors import RateLimited, Unavailable
+from eros_common.ids import new_user_id
 from tests.integration.gateway.edge import API, Edge, open_edge
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -43,6 +45,17 @@ async def test_an_unchanged_read_is_not_sent_again(edge: Edge) -> None:
     assert answer.status == 200
     assert b"Bea" in answer.body
     assert answer.headers["etag"] != tag
+
+
+async def test_no_header_cuts_the_access_log_stream(edge: Edge) -> None:
+    names = ("if-none-match", "user-agent", "referer", "traceparent", "x-request-id")
+    somebody = replace(edge, user=new_user_id())
+    for name in names:
+        answer = await somebody.call("GET", PROFILE, headers={name: '"\xff"'})
+        assert answer.status == 200
+    entries = edge.logs.entries
+    while [entry.eros["user"] for entry in entries].count(str(somebody.user)) < len(names):
+        entries = await edge.logs.have(len(entries) + 1)
 
 
 async def test_only_reads_that_last_have_a_tag(edge: Edge) -> None:

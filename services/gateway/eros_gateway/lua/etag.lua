@@ -33,7 +33,8 @@ local CACHE = "eros.cache"
 
 local function remember_etag(handle)
   local known = handle:headers():get("if-none-match")
-  if known then handle:streamInfo():dynamicMetadata():set(CACHE, "known", known) end
+  -- What is remembered goes into the access-log stream, which ends where anything is not UTF-8.
+  if known and not known:find("[^ -~]") then handle:streamInfo():dynamicMetadata():set(CACHE, "known", known) end
 end
 
 -- A list of tags, or "*"; compared weakly (RFC 9110, 13.1.2).
