@@ -26,6 +26,7 @@ _LUA: Final = (
     "heartbeat.lua",
     "status.lua",
     "etag.lua",
+    "lists.lua",
     "edge.lua",
 )
 

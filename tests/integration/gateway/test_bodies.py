@@ -26,6 +26,8 @@ MISTYPED = [
     ('{"location": {"lat": "north"}}', "location.lat", "a number"),
     ('{"location": {"timeZone": []}}', "", ""),
     ('{"photos": "x"}', "photos", "a list"),
+    ('{"photos": {}}', "photos", "a list"),
+    ('{"bio": "hi", "interests" : {"a": 1}}', "interests", "a list"),
     ('{"preferences": {"ageMin": "x"}}', "preferences.ageMin", "a whole number"),
     ('{"preferences": {"genders": [1]}}', "preferences.genders[0]", "a string"),
     ('{"name": "a", "name": "b"}', "name", "not be given twice"),
@@ -100,6 +102,12 @@ async def test_a_larger_body_is_refused(edge: Edge, size: int, signed_in: bool) 
         (413, "PAYLOAD_TOO_LARGE") if signed_in else (401, "UNAUTHENTICATED")
     )
     assert edge.backends.calls == []
+
+
+async def test_an_unknown_transfer_coding_is_no_fault_of_ours(edge: Edge) -> None:
+    head = f"PUT {PROFILE} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip\r\n\r\n"
+    answer = await edge.raw(head.encode())
+    assert (answer.status, answer.error["code"]) == (400, "INVALID_ARGUMENT")
 
 
 async def test_unknown_fields_are_ignored_and_absent_ones_stay_absent(edge: Edge) -> None:

@@ -14,6 +14,7 @@ from google.rpc import error_details_pb2
 from eros_common.policy import Access, Policy, policy_of
 
 PACKAGE_ROOT = "eros"
+_LIST = "google.protobuf.ListValue"
 
 
 class ContractFault(ValueError):
@@ -45,6 +46,8 @@ class Method:
     policy: Policy
     rest: tuple[RestPath, ...]
     streaming: bool
+    lists: tuple[str, ...] = ()
+    """The body's fields that are ``google.protobuf.ListValue``."""
 
     @property
     def grpc_path(self) -> str:
@@ -159,6 +162,11 @@ def _method(found: MethodDescriptor) -> Method:
         policy=policy,
         rest=tuple(_rest_paths(found)),
         streaming=found.client_streaming or found.server_streaming,
+        lists=tuple(
+            field.json_name
+            for field in found.input_type.fields
+            if field.message_type and field.message_type.full_name == _LIST
+        ),
     )
 
 

@@ -85,6 +85,14 @@ REPLIES: Final = (
         details="early_grpc_json_transcode_failure",
         by_transcoder=True,
     ),
+    # lua/lists.lua says it in the transcoder's words.
+    OwnReply(
+        400,
+        ErrorCode.INVALID_ARGUMENT,
+        ENVOYS_WORDS,
+        details="lua_response",
+        by_transcoder=True,
+    ),
     OwnReply(400, ErrorCode.INVALID_ARGUMENT, ENVOYS_WORDS, details="direct_response"),
     OwnReply(400, ErrorCode.INVALID_ARGUMENT, "This is no well-formed request."),
     OwnReply(404, ErrorCode.NOT_FOUND, "There is nothing at this path."),
@@ -98,6 +106,8 @@ REPLIES: Final = (
         "Too many requests from this address; wait before trying again.",
     ),
     OwnReply(431, ErrorCode.HEADERS_TOO_LARGE, "Path and headers are larger than 16 KiB."),
+    # A transfer coding that Envoy does not know.
+    OwnReply(501, ErrorCode.INVALID_ARGUMENT, "This is no well-formed request.", answered=400),
     OwnReply(502, ErrorCode.UNAVAILABLE, _BUSY, answered=503, retry_after="1"),
     OwnReply(503, ErrorCode.UNAVAILABLE, _BUSY, retry_after="1"),
     OwnReply(504, ErrorCode.DEADLINE_EXCEEDED, "This took too long; please try again."),

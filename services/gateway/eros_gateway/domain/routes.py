@@ -95,7 +95,7 @@ def _rest_routes(path: RestPath, method: Method, limits: Limits) -> Iterator[Obj
         "name": method.grpc_path[1:],
         "match": served,
         "route": _action(method, limits, reads=path.verb == "GET"),
-        "typed_per_filter_config": _filters(method, limits.rates, reads=path.verb == "GET"),
+        "typed_per_filter_config": _filters(method, limits.rates, rest=path),
         "request_headers_to_remove": list(GRPC_ONLY),
         "response_headers_to_remove": ["grpc-accept-encoding"],
     }
@@ -153,8 +153,9 @@ def _action(method: Method, limits: Limits, *, reads: bool) -> Object:
     return action
 
 
-def _filters(method: Method, rates: Rates, *, reads: bool = False) -> Object:
+def _filters(method: Method, rates: Rates, *, rest: RestPath | None = None) -> Object:
     filters: Object = {}
+    reads = rest is not None and rest.verb == "GET"
     if method.policy.access is Access.PUBLIC:
         filters[_JWT] = _OFF
     context: Object = {}
@@ -164,6 +165,8 @@ def _filters(method: Method, rates: Rates, *, reads: bool = False) -> Object:
         context["etag"] = True
     if method.grpc_path == HEARTBEAT:
         context["heartbeat"] = True
+    if rest is not None and method.lists:
+        context["lists"] = " ".join(method.lists)
     if context:
         filters[_LUA] = extension(
             "extensions.filters.http.lua.v3.LuaPerRoute", filter_context=context

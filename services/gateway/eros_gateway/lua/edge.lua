@@ -4,6 +4,8 @@ function envoy_on_request(handle)
     remember_etag(handle)
   elseif session and context:get("heartbeat") then
     consider_heartbeat(handle, session)
+  elseif context:get("lists") then
+    refuse_objects(handle, context:get("lists"))
   end
 end
 
