@@ -13,29 +13,32 @@ from typing import Any, Final
 from uuid import UUID
 
 from eros_advice.icebreakers import openings
+from eros_advice.notes import Note, note
 from eros_advice.people import Other, Own
 from eros_advice.review import Suggestion, review
 from eros_advice.situations import likely_questions
 from eros_advice.texts import Language
 
 KEPT_SECONDS: Final = 24 * 3600
-VERSION: Final = 1
+VERSION: Final = 2
 LARGEST_BYTES: Final = 16_000
 """All that is cached of a person stays below 50 KB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """By language: first lines by the other's user id, the review of the own profile, and the
-    library's answers (entry ids) to the questions that this person's situation makes likely.
+    """By language: first lines by the other's user id, the review of the own profile, and what the
+    library's answers (by entry id) to the questions that this person's situation makes likely say
+    to this person in particular.
 
-    `profile` is the fingerprint of the own profile: a review of another state is not used.
+    `profile` is the fingerprint of the own profile: what was made of another state is not used.
     """
 
     profile: str
     openings: dict[Language, dict[str, tuple[str, ...]]]
     review: dict[Language, tuple[Suggestion, ...]]
     questions: tuple[str, ...]
+    notes: dict[Language, dict[str, Note]]
 
 
 def prepared_key(user: UUID) -> str:
@@ -51,6 +54,7 @@ def fingerprint(own: Own) -> str:
 
 def prepare(own: Own, others: Sequence[Other]) -> Prepared:
     """Everything for one person; `others` are tonight's matches, the best first."""
+    questions = likely_questions(own, others)
     return Prepared(
         profile=fingerprint(own),
         openings={
@@ -58,7 +62,15 @@ def prepare(own: Own, others: Sequence[Other]) -> Prepared:
             for language in Language
         },
         review={language: review(own, language) for language in Language},
-        questions=likely_questions(own, others),
+        questions=questions,
+        notes={
+            language: {
+                entry: found
+                for entry in questions
+                if (found := note(entry, own, others, language)) is not None
+            }
+            for language in Language
+        },
     )
 
 
@@ -76,6 +88,10 @@ def encode(prepared: Prepared) -> bytes:
                     for language, found in prepared.review.items()
                 },
                 "questions": prepared.questions,
+                "notes": {
+                    language.value: {entry: [one.text, one.about] for entry, one in found.items()}
+                    for language, found in prepared.notes.items()
+                },
             },
             ensure_ascii=False,
             separators=(",", ":"),
@@ -109,6 +125,13 @@ def decode(data: bytes) -> Prepared | None:
                 for language in Language
             },
             questions=tuple(map(str, raw["questions"])),
+            notes={
+                language: {
+                    entry: Note(str(text), str(about))
+                    for entry, (text, about) in raw["notes"][language.value].items()
+                }
+                for language in Language
+            },
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -9,7 +9,7 @@ from eros_advice.people import Other, Own
 from eros_advice.review import GOOD_PHOTOS, review
 from eros_advice.texts import Language
 
-MOST: Final = 5
+MOST: Final = 6
 FAR_KM: Final = 60.0
 
 
@@ -33,5 +33,5 @@ def _entries(own: Own, others: Sequence[Other]) -> Iterator[str]:
     if own.age is not None and own.age >= 50:
         yield "dating-after-50"
     yield "planning-a-first-date"
-    yield "spotting-scams"
     yield "keeping-a-conversation-alive"
+    yield "spotting-scams"

@@ -145,8 +145,9 @@ class Assistant:
                 tuple(advice(hit.cited(language)) for hit in near),
                 tuple(cited),
             )
+            reply = await context.with_note(reply)
         else:
-            reply = general.library_answer(context, text)
+            reply = await general.library_answer(context, text)
         answer = self._answer(context, Intent.NONE, reply, found)
         urgent = bool(found) and found[0].kind in URGENT
         if self._model is not None and reply.known and not urgent:
@@ -195,7 +196,7 @@ class Assistant:
             case Intent.SMALL_TALK:
                 return general.small_talk(context)
             case Intent.NONE:
-                return general.none_of_these(context)
+                return await general.none_of_these(context)
             case (
                 Intent.FIRST_DATE
                 | Intent.SAFETY

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from eros_common.ids import new_user_id
 from tests.integration.assistant.service import Service, start
 
 Starter = Callable[..., AbstractAsyncContextManager[Service]]
@@ -22,8 +24,17 @@ def starter(postgres_url: str, valkey_url: str, tmp_path: Path) -> Starter:
     return start_with
 
 
-@pytest.fixture
-async def assistant(starter: Starter) -> AsyncIterator[Service]:
-    """Without a model, and with Apertium where the machine has it."""
-    async with starter() as running:
+@pytest.fixture(scope="module")
+async def _shared(
+    postgres_url: str, valkey_server_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Service]:
+    folder = tmp_path_factory.mktemp("assistant")
+    async with start(postgres_url, valkey_server_url, folder) as running:
         yield running
+
+
+@pytest.fixture
+def assistant(_shared: Service) -> Service:
+    """Without a model, and with Apertium where the machine has it: one for all tests of a file,
+    and somebody else who asks in each, of whom nothing is cached yet."""
+    return replace(_shared, user=new_user_id())

@@ -33,6 +33,10 @@ async def test_first_lines_for_tonights_matches_are_in_the_cache(world: World) -
             name = world.town.profiles[parse_user_id(other)].name
             assert all(name in line for line in lines)
     assert prepared.questions
+    for notes in prepared.notes.values():
+        assert notes.keys() <= set(prepared.questions)
+        assert {one.about for one in notes.values()} <= {"", *(one.user_id for one in matches)}
+    assert prepared.notes[Language.EN]["first-message"].about == matches[0].user_id
     assert prepared.review[Language.ES]
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from eros_advice.notes import NOTED
 from eros_advice.people import Other, Own
-from eros_advice.prepared import Prepared, decode
+from eros_advice.prepared import Prepared, decode, fingerprint
 from eros_advice.texts import Language
 from eros_assistant.domain.answers import Action, ActionKind, Cited, Engine
 from eros_assistant.ports import Caller, People, PreparedAnswers
@@ -59,6 +60,7 @@ class Context:
         self._names = names
         self._matches: asyncio.Task[tuple[Other, ...] | None] | None = None
         self._own: asyncio.Task[Own | None] | None = None
+        self._left: asyncio.Task[bytes | None] | None = None
 
     def say(self, texts: Mapping[Language, str], **values: object) -> str:
         """The text in the language of the answer."""
@@ -78,8 +80,36 @@ class Context:
         return await self._people.public(self.caller, other)
 
     async def prepared(self) -> Prepared | None:
-        data = await self._prepared.prepared(self.caller.user_id)
-        return None if data is None else decode(data)
+        """What the night left, where it is of the profile as it is now."""
+        if self._left is None:
+            self._left = asyncio.create_task(self._prepared.prepared(self.caller.user_id))
+        data = await self._left
+        found = None if data is None else decode(data)
+        if found is None:
+            return None
+        own = await self.own()
+        return found if own is not None and found.profile == fingerprint(own) else None
+
+    async def note(self, entry: str) -> str:
+        """What was prepared to say with an entry; empty if nothing, or of a match of before."""
+        if entry not in NOTED:
+            return ""
+        prepared = await self.prepared()
+        found = None if prepared is None else prepared.notes[self.language].get(entry)
+        if found is None:
+            return ""
+        if found.about:
+            matches = await self.matches()
+            if found.about not in {one.user_id for one in matches or ()}:
+                return ""
+        return found.text
+
+    async def with_note(self, reply: Reply) -> Reply:
+        """The reply with what was prepared for the first entry that it draws on."""
+        note = await self.note(reply.sources[0].id) if reply.sources else ""
+        if not note:
+            return reply
+        return replace(reply, text=f"{reply.text}\n\n{note}", engine=Engine.PREPARED)
 
     async def match_meant(self) -> Other | None:
         """The match that is spoken of: by name, or the one spoken of before, or the only one."""

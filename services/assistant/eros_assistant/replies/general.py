@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Final
 
-from eros_advice.prepared import fingerprint
 from eros_advice.review import review
 from eros_advice.texts import bulleted, listed
 from eros_assistant.domain.answers import Action, Cited, Engine
@@ -84,7 +84,7 @@ async def from_library(context: Context, intent: Intent) -> Reply:
     actions: tuple[Action, ...] = tuple(advice(one) for one in near)
     if intent is Intent.SAFETY:
         actions = (*actions, view_matches(context.language))
-    return Reply(text, actions, (cited,))
+    return await context.with_note(Reply(text, actions, (cited,)))
 
 
 async def profile_help(context: Context) -> Reply:
@@ -98,13 +98,12 @@ async def profile_help(context: Context) -> Reply:
     chosen = hits[0].entry if hits else context.library.entries["writing-a-bio"]
     cited = context.library.cited(chosen.id, language)
     actions = (edit_profile(language), advice(cited))
-    own = await context.own()
+    prepared, own = await asyncio.gather(context.prepared(), context.own())
     if own is None:
         text = context.say(PROFILE_AWAY) + "\n\n" + chosen.text[language]
         return Reply(text, actions, (cited,))
     engine = Engine.EMBEDDED
-    prepared = await context.prepared()
-    if prepared is not None and prepared.profile == fingerprint(own):
+    if prepared is not None:
         found, engine = prepared.review[language], Engine.PREPARED
     else:
         found = review(own, language)
@@ -164,21 +163,21 @@ def small_talk(context: Context) -> Reply:
     return Reply(context.say(SMALL_TALK[kind]), actions)
 
 
-def none_of_these(context: Context) -> Reply:
+async def none_of_these(context: Context) -> Reply:
     """An entry where one fits for certain; otherwise an honest no."""
     hits = context.library.find(context.text)
     if hits[0].score >= _CERTAIN:
-        return entry_reply(context, hits)
+        return await entry_reply(context, hits)
     return Reply(
         context.say(NONE), tuple(ask(one) for one in FOLLOW[context.language]), known=False
     )
 
 
-def library_answer(context: Context, question: str) -> Reply:
+async def library_answer(context: Context, question: str) -> Reply:
     """For a single question: the entry about it, or the nearest ones and a plain "not known"."""
     hits = context.library.find(question)
     if hits[0].score >= KNOWN:
-        return entry_reply(context, hits)
+        return await entry_reply(context, hits)
     cited = tuple(hit.cited(context.language) for hit in hits)
     titles = listed([f"“{one.title}”" for one in cited], context.language)
     return Reply(
@@ -186,7 +185,7 @@ def library_answer(context: Context, question: str) -> Reply:
     )
 
 
-def entry_reply(context: Context, hits: list[Hit]) -> Reply:
+async def entry_reply(context: Context, hits: list[Hit]) -> Reply:
     """The best entry, and where there is more on it."""
     best = hits[0]
     near: list[Cited] = [
@@ -197,4 +196,4 @@ def entry_reply(context: Context, hits: list[Hit]) -> Reply:
         titles = listed([one.title for one in near], context.language)
         text += "\n\n" + context.say(ALSO, titles=titles)
     cited = (best.cited(context.language), *near)
-    return Reply(text, tuple(advice(one) for one in near), cited)
+    return await context.with_note(Reply(text, tuple(advice(one) for one in near), cited))

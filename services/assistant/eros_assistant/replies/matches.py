@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from eros_advice.icebreakers import openings
@@ -58,8 +59,8 @@ async def _lines(context: Context, other: Other) -> tuple[tuple[str, ...], Engin
         lines = prepared.openings[context.language].get(other.user_id)
         if lines:
             return lines, Engine.PREPARED
-    own = await context.own() or Own()
-    return openings(own, await context.public(other), context.language), Engine.EMBEDDED
+    public, own = await asyncio.gather(context.public(other), context.own())
+    return openings(own or Own(), public, context.language), Engine.EMBEDDED
 
 
 async def _opening_without(context: Context) -> Reply:
@@ -101,9 +102,8 @@ async def about_match(context: Context) -> Reply:
         names = [one.name for one in matches[:_SHOWN]]
         text += context.say(OPENING_WHOM, names=listed(names, language))
         return Reply(text, (view_matches(language),))
-    public = await context.public(other)
-    own = await context.own() or Own()
-    text = "\n".join(_described(context, own, public))
+    public, own = await asyncio.gather(context.public(other), context.own())
+    text = "\n".join(_described(context, own or Own(), public))
     follow = OPENING_GENERAL[language].format(name=public.name)
     return Reply(text, (ask(follow), view_profile(public, language)))
 
@@ -164,9 +164,8 @@ async def date_ideas(context: Context) -> Reply:
     ]
     other = await context.match_meant() if context.speaks_of_somebody() else None
     if other is not None:
-        own = await context.own() or Own()
-        public = await context.public(other)
-        ideas = _together(own, public, language)
+        public, own = await asyncio.gather(context.public(other), context.own())
+        ideas = _together(own or Own(), public, language)
         if ideas:
             cited = _cited(context, "planning-a-first-date")
             text = context.say(DATE_TOGETHER, name=public.name, lines=bulleted(ideas))
