@@ -152,9 +152,10 @@ class Apertium:
                 await self._sentence(pair, "hello" if pair[0] == "en" else "hola")
 
     async def close(self) -> None:
-        for pipeline in self._running.values():
+        # Whoever still waits for an answer may start one more meanwhile.
+        while self._running:
+            _, pipeline = self._running.popitem()
             await pipeline.end()
-        self._running.clear()
 
     async def _sentence(self, pair: tuple[str, str], text: str) -> str | None:
         names = names_in(text)

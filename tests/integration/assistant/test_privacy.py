@@ -1,0 +1,95 @@
+"""Nothing that a person wrote gets into logs, whatever becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+from collections.abc import Iterator
+
+import grpc
+import pytest
+
+from eros_common.logging import JsonFormatter
+from tests.integration.assistant.conftest import Starter
+from tests.integration.assistant.service import Service
+from tests.integration.assistant.test_model import a_model
+
+MARK = "zqxmarker7"
+SAID = (
+    f"What could I write to {MARK}?",
+    f'He wrote "{MARK}, see you". What does it mean?',
+    f"She asked me for 500 euros for {MARK}, is it a scam?",
+    f"I want to kill myself, {MARK}",
+    f'How do you say "{MARK} likes dogs" in Spanish?',
+    f"call {MARK} at +34 612 345 678",
+    f"{MARK} \0 🏳️‍🌈 ^{MARK}$ [[{MARK}",
+)
+_OTHERS = ("asyncio", "grpc", "openai", "httpx", "httpcore", "asyncpg", "redis")
+
+
+@pytest.fixture
+def written() -> Iterator[io.StringIO]:
+    """All that would be written, as the services write it, at the finest level."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonFormatter("assistant"))
+    loggers = [logging.getLogger(), *map(logging.getLogger, _OTHERS)]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.DEBUG)
+    loggers[0].addHandler(handler)
+    yield stream
+    loggers[0].removeHandler(handler)
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+
+
+async def say_everything(assistant: Service) -> None:
+    conversation = None
+    for text in SAID:
+        answer = await assistant.chat(text, conversation)
+        conversation = answer.conversation_id
+        await assistant.ask(text)
+        await assistant.advise(MARK, text)
+        await assistant.stream(text)
+    assert conversation is not None
+    assert MARK in str(await assistant.read(conversation))
+    for call in (
+        assistant.translate(f"I like {MARK}", "ja"),
+        assistant.translate(f"I like {MARK}", f"x-{MARK}!"),
+        assistant.chat(MARK * 1000),
+        assistant.chat(MARK, MARK),
+        assistant.read(MARK),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError):
+            await call
+
+
+async def test_of_what_the_embedded_assistant_was_told(
+    assistant: Service, written: io.StringIO
+) -> None:
+    await say_everything(assistant)
+    logging.getLogger("assistant").info("heard")
+    assert "heard" in written.getvalue()
+    assert MARK not in written.getvalue()
+
+
+@pytest.mark.parametrize("how", ["good", "refusing", "garbage"])
+async def test_of_what_a_model_was_told(starter: Starter, written: io.StringIO, how: str) -> None:
+    async with a_model() as model:
+        settings = {
+            "assistant_llm_url": model.url,
+            "assistant_llm_model": how,
+            "assistant_llm_daily_tokens": 1_000_000,
+        }
+        async with starter(**settings) as assistant:
+            for text in SAID:
+                await assistant.chat(text)
+            async with asyncio.timeout(5):
+                while not model.asked:
+                    await model.came.wait()
+    assert MARK in str(model.asked)
+    assert MARK not in written.getvalue()
+    if how != "good":
+        assert "assistant.model.unavailable" in written.getvalue()
