@@ -236,6 +236,18 @@ async def test_a_client_that_goes_away_closes_the_stream(side: Side) -> None:
         await side.servicer.closed.wait()
 
 
+async def test_bytes_that_are_no_message_are_the_callers_fault(side: Side) -> None:
+    path = "/eros.commontest.v1.EchoService"
+    once: Any = side.server.channel.unary_unary(f"{path}/Public")
+    many: Any = side.server.channel.stream_unary(f"{path}/Gather")
+    for call in (once(b"\xff" * 9), many(iter([b"\xff" * 9]))):
+        error = await refused(call)
+        assert error.code is ErrorCode.INVALID_ARGUMENT
+        assert "DecodeError" not in error.message
+    nobody: Any = side.server.channel.unary_unary(f"{path}/Say")
+    assert (await refused(nobody(b"\xff" * 9))).code is ErrorCode.UNAUTHENTICATED
+
+
 async def test_an_unknown_method_is_unimplemented(side: Side) -> None:
     call: Any = side.server.channel.unary_unary("/eros.commontest.v1.EchoService/Nothing")
     with pytest.raises(grpc.aio.AioRpcError) as caught:

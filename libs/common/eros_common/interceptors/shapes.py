@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, cast
 import grpc
 
 from eros_common.interceptors.guard import Context, Guard
-from eros_common.interceptors.validation import Checked, check
+from eros_common.interceptors.validation import Checked, check, reader
 from eros_common.raw import serializer
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -24,7 +24,7 @@ def wrap(handler: Handler, guard: Guard) -> Handler:
     """The handler with the guard around its method."""
     serialize = handler.response_serializer
     serializers = {
-        "request_deserializer": handler.request_deserializer,
+        "request_deserializer": reader(handler.request_deserializer),
         "response_serializer": serialize and serializer(serialize),
     }
     make: Any
