@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from eros_cli.mesh.mesh import Mesh
-from eros_cli.mesh.options import MeshOptions
+from eros_cli.mesh.options import MeshOptions, NightClock
 from tests.support.stores import clean_environment
 
 WORKERS = 2
@@ -19,12 +19,15 @@ _SETTINGS = {
 
 
 @asynccontextmanager
-async def whole_mesh(settings: Mapping[str, str] | None = None) -> AsyncIterator[Mesh]:
-    """Everything on free ports and an empty database, night time being wall time."""
+async def whole_mesh(
+    settings: Mapping[str, str] | None = None, night: NightClock | None = None
+) -> AsyncIterator[Mesh]:
+    """Everything on free ports and an empty database; without a clock, night time is wall time."""
     options = MeshOptions(
         workers=WORKERS,
         environment=clean_environment(),
         settings={**_SETTINGS, **(settings or {})},
+        night=night,
         durable=False,
     )
     async with Mesh(options) as mesh:

@@ -1,0 +1,228 @@
+"""Nights over the whole mesh: a person wakes, and a worker freezes, in the middle of the work."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import asyncpg
+import httpx
+import jwt
+import pytest
+
+from eros.accounts.v1 import accounts_pb2
+from eros.scheduler.v1 import scheduler_pb2, work_pb2
+from eros_cli.mesh.mesh import Mesh
+from eros_cli.mesh.options import NightClock
+from eros_cli.operator import Operator, open_operator
+from eros_cli.population import demo
+from eros_cli.population.load import load_people, touch
+from eros_cli.population.places import City
+from eros_common.ids import UserId, user_id_from_bytes
+from tests.support.mesh import whole_mesh
+from tests.support.people import succeeded
+
+MATCH = work_pb2.JOB_KIND_MATCH
+LEASED = scheduler_pb2.JOB_EVENT_LEASED
+GIVEN_BACK = scheduler_pb2.JOB_EVENT_GIVEN_BACK
+DONE = scheduler_pb2.JOB_EVENT_DONE
+#: Ten night minutes a second: who touches the phone is deep asleep again two seconds later.
+RATE = 600.0
+PEOPLE = 100
+START = datetime(2026, 11, 24, 0, 10, tzinfo=UTC)
+CITY = (City("Madrid", 40.42, -3.70, "UTC", 1, 10.0),)
+SETTINGS = {
+    "EROS_WINDOW_START": "00:00",
+    "EROS_WINDOW_PHASE2": "00:01",
+    "EROS_WINDOW_PHASE3": "00:02",
+    "EROS_WINDOW_END": "23:59",
+    "EROS_IDLE_PHASE1_SECONDS": "600",
+    "EROS_IDLE_PHASE2_SECONDS": "900",
+    "EROS_IDLE_PHASE3_SECONDS": "1200",
+    "EROS_HEARTBEAT_INTERVAL_SECONDS": "0.5",
+    "EROS_TICK_SECONDS": "0.5",
+    "EROS_LEASE_SECONDS": "4",
+    "EROS_CPU_CAP_PHASE1": "0.95",
+    "EROS_CPU_CAP_PHASE2": "0.95",
+    # So slow that a batch of matching is in a worker's hands for seconds.
+    "EROS_CPU_CAP_PHASE3": "0.04",
+    "EROS_BATCH_MATCH": "50",
+    # Learning, which a slow worker would be busy with for minutes, makes room at once.
+    "EROS_LEARN_ASLEEP_SHARE": "1",
+    "EROS_LEARN_TURN_SECONDS": "0.5",
+    "EROS_LEARN_TURN_SHARE": "0.01",
+}
+GENEROUS_SECONDS = 60.0
+
+_STORED = "SELECT * FROM matcher.recommendations WHERE user_id = $1 AND source = 2"
+_DONE_BY = "SELECT count(*) FROM scheduler.audit WHERE worker = $1 AND event = 3 AND at > $2"
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """A mesh in which it is night, as its operator and its database see it."""
+
+    mesh: Mesh
+    operator: Operator
+    database: asyncpg.Pool
+
+    async def fall_asleep(self, name: str) -> set[UserId]:
+        """New people who have been asleep for hours."""
+        people = (
+            accounts_pb2.ImportedAccount(
+                external_id=str(number), profile=demo.profile(Random(f"{name}/{number}"), CITY)
+            )
+            for number in range(PEOPLE)
+        )
+        loaded = await load_people(self.operator.accounts, name, people)
+        await touch(self.operator.activity, dict.fromkeys(loaded.zones, START - timedelta(hours=5)))
+        return set(loaded.zones)
+
+    async def matched_now(self, among: set[UserId]) -> dict[UserId, scheduler_pb2.Job]:
+        """Whose match is with a worker."""
+        request = scheduler_pb2.ListJobsRequest(state=scheduler_pb2.JOB_STATE_LEASED, limit=1000)
+        jobs = (await self.operator.scheduler.ListJobs(request)).jobs
+        found = {user_id_from_bytes(job.user_id): job for job in jobs if job.kind == MATCH}
+        return {user: job for user, job in found.items() if user in among}
+
+    async def match_of(self, user: UserId) -> scheduler_pb2.Job:
+        request = scheduler_pb2.ListJobsRequest(user_id=user.bytes)
+        jobs = (await self.operator.scheduler.ListJobs(request)).jobs
+        (job,) = [job for job in jobs if job.kind == MATCH]
+        return job
+
+    async def halt_of(self, user: UserId) -> scheduler_pb2.Halt | None:
+        request = scheduler_pb2.ListHaltsRequest(user_id=user.bytes)
+        halts = (await self.operator.scheduler.ListHalts(request)).halts
+        return next((halt for halt in halts if halt.kind == MATCH), None)
+
+    async def history(self, user: UserId) -> list[scheduler_pb2.AuditEntry]:
+        """What happened to their match, oldest first."""
+        request = scheduler_pb2.ExplainJobsRequest(user_id=user.bytes, limit=1000)
+        answer = await self.operator.scheduler.ExplainJobs(request)
+        return [entry for entry in reversed(answer.history) if entry.kind == MATCH]
+
+    async def stored(self, user: UserId) -> list[asyncpg.Record]:
+        """Their list as matching wrote it, every column."""
+        rows = await self.database.fetch(_STORED, user)
+        return list(rows)
+
+    async def done_by(self, worker: str, since: datetime) -> bool:
+        """Whether this worker has finished any job after `since`, a wall instant."""
+        return bool(await self.database.fetchval(_DONE_BY, worker, since))
+
+    async def touch_the_phone(self, user: UserId) -> None:
+        """A heartbeat over HTTP, with a token of the mesh's own."""
+        key = max(self.mesh.data.signing_keys.glob("*.pem"))
+        now = int(time.time())
+        claims = {"iss": "eros", "aud": "eros", "sub": str(user), "sid": f"{user.int:032x}"}
+        token = jwt.encode(
+            {**claims, "roles": [], "iat": now, "exp": now + 600},
+            key.read_bytes(),
+            algorithm="EdDSA",
+            headers={"kid": key.stem},
+        )
+        async with httpx.AsyncClient(base_url=self.mesh.url, trust_env=False) as http:
+            answer = await http.post(
+                "/api/v1/heartbeat",
+                json={"appActive": True, "screenOn": True},
+                headers={"authorization": f"Bearer {token}"},
+            )
+        succeeded(answer)
+
+
+@pytest.fixture(scope="module")
+async def night() -> AsyncIterator[Night]:
+    clock = NightClock(START, datetime.now(UTC), RATE)
+    async with (
+        whole_mesh(SETTINGS, clock) as mesh,
+        open_operator(mesh.environment()) as operator,
+        asyncpg.create_pool(mesh.environment()["DATABASE_URL"], min_size=1, max_size=2) as pool,
+    ):
+        yield Night(mesh, operator, pool)
+
+
+async def wake_somebody(
+    night: Night, people: set[UserId]
+) -> tuple[scheduler_pb2.Job, scheduler_pb2.Halt]:
+    """Somebody's match as a worker had it, and the halt that their touch of the phone caused.
+
+    Whose match was done before the touch came is awake, but not what is looked for.
+    """
+    left = set(people)
+    while True:
+        while not (running := await night.matched_now(left)):
+            await asyncio.sleep(0.02)
+        user, job = running.popitem()
+        left.remove(user)
+        await night.touch_the_phone(user)
+        while await night.matched_now({user}):
+            await asyncio.sleep(0.02)
+        # A halt is recorded when it is over, which is a little after the row was given back.
+        for _ in range(50):
+            if halt := await night.halt_of(user):
+                return job, halt
+            await asyncio.sleep(0.02)
+
+
+async def test_who_wakes_is_left_at_once_and_matched_when_asleep_again(night: Night) -> None:
+    people = await night.fall_asleep("waking")
+    async with asyncio.timeout(GENEROUS_SECONDS):
+        job, halt = await wake_somebody(night, people)
+        user = user_id_from_bytes(job.user_id)
+        assert halt.reason == work_pb2.HALT_REASON_WOKE
+        assert halt.touched_at <= halt.event_at <= halt.dispatched_at <= halt.received_at
+        assert halt.received_at <= halt.durable_at
+        assert halt.received_at <= halt.left_at
+
+        assert (await night.match_of(user)).token > job.token
+
+        # The others of the batch are matched all the same, and the person once asleep again.
+        while not all([await night.stored(other) for other in (user, *people)]):
+            await asyncio.sleep(0.2)
+    story = [entry for entry in await night.history(user) if entry.token >= job.token]
+    assert [entry.event for entry in story] == [LEASED, GIVEN_BACK, LEASED, DONE]
+    assert story[0].token < story[2].token == story[3].token
+    written = {row["created_at"] for row in await night.stored(user)}
+    assert min(written) > story[2].at.ToDatetime(tzinfo=UTC)
+
+
+async def test_a_thawed_worker_changes_nothing_and_works_again(night: Night) -> None:
+    await night.mesh.stop("worker-1")
+    people = await night.fall_asleep("freezing")
+    async with asyncio.timeout(GENEROUS_SECONDS):
+        while not (running := await night.matched_now(people)):
+            await asyncio.sleep(0.02)
+        (frozen,) = {job.owner for job in running.values()}
+        os.kill(night.mesh.pid("worker-2"), signal.SIGSTOP)
+        try:
+            await night.mesh.start("worker-1")
+            # What was being committed when it froze is done by now, and rightly so.
+            running = await night.matched_now(people)
+            held = {user: job for user, job in running.items() if job.owner == frozen}
+            while not all([await night.stored(user) for user in held]):
+                await asyncio.sleep(0.2)
+            done = {user: await night.match_of(user) for user in held}
+            lists = {user: await night.stored(user) for user in held}
+        finally:
+            os.kill(night.mesh.pid("worker-2"), signal.SIGCONT)
+        thawed = datetime.now(UTC)
+
+        more = await night.fall_asleep("later")
+        while not await night.done_by(frozen, thawed):
+            await asyncio.sleep(0.1)
+    assert held
+    assert more
+    for user, job in held.items():
+        after = await night.match_of(user)
+        assert after.token == done[user].token > job.token
+        assert await night.stored(user) == lists[user]
+        finished = [entry for entry in await night.history(user) if entry.event == DONE]
+        assert len(finished) == 1
+        assert finished[0].worker_id not in ("", frozen)
