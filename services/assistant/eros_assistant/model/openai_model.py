@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging as standard_logging
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -138,7 +137,4 @@ def open_client(url: str, key: str, timeout_seconds: float) -> AsyncOpenAI:
     """A client that never tries again by itself. Importing it takes a fifth of a second."""
     from openai import AsyncOpenAI
 
-    # At DEBUG they write down whole requests, whatever level the service logs at.
-    for library in ("openai", "httpx", "httpcore"):
-        standard_logging.getLogger(library).setLevel(standard_logging.WARNING)
     return AsyncOpenAI(base_url=url, api_key=key or "none", timeout=timeout_seconds, max_retries=0)
