@@ -35,13 +35,16 @@ _GRACE_SECONDS: Final = 10.0
 
 
 class World:
-    """`run` it once. The same options make the same world, event by event."""
+    """`run` it once. The same options make the same world, event by event.
 
-    def __init__(self, options: Options) -> None:
+    `town`: other people than those the options make.
+    """
+
+    def __init__(self, options: Options, town: Town | None = None) -> None:
         self.options = options
         self.loop = loop = Loop(options.start)
         self._random = random = Random(options.seed)
-        self.town: Town = build(options)
+        self.town: Town = town or build(options)
         self.judge = Judge(loop, options, self.town)
         self.tally = Tally()
         fairness = Fairness(loop, options, self.judge.trace)
