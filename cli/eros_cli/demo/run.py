@@ -39,8 +39,9 @@ _OWLS_FROM, _OWLS_TO = 0.35, 0.55
 _APP_HEARTBEAT_SECONDS = 60.0
 _SHORTEST_PAUSE_SECONDS = 0.5
 _FASTEST_NIGHT = 270.0
-# What two workers on two cores do from features to cached matches, with room to spare.
-_PEOPLE_A_SECOND = 150.0
+# What two workers on two cores do from features to cached matches and advice (118 were measured),
+# with room for those who come late.
+_PEOPLE_A_SECOND = 80.0
 
 
 @dataclass(frozen=True, slots=True)
