@@ -3,7 +3,8 @@
 
 CREATE TABLE scheduler.jobs (
     user_id uuid NOT NULL,
-    -- 1 analyze, 2 score, 3 match; per person. Others come with their workers.
+    -- 1 analyze, 2 score, 3 match, 4 prepare (due once a night, by the completion of the match): a
+    -- row each of every person. 5 learn: nobody's, a row a learner, under the same fences.
     kind smallint NOT NULL CHECK (kind BETWEEN 1 AND 5),
     -- q queued: claimed once due, the person idle long enough, the window open.
     -- l leased: a worker has it.
@@ -32,6 +33,8 @@ CREATE TABLE scheduler.jobs (
 
     -- The database's wall clock.
     lease_until timestamptz,
+    -- When the lease began, for how long things take.
+    leased_at timestamptz,
     back_at timestamptz,
 
     -- IANA name; empty: the configured default.
@@ -73,9 +76,38 @@ CREATE INDEX jobs_dead ON scheduler.jobs (kind) WHERE state = 'x';
 -- Every zone a job row ever had: what a claim goes through.
 CREATE TABLE scheduler.zones (zone text PRIMARY KEY);
 
+-- What happened to which job: every lease, halt, checkpoint and result, written by the transaction
+-- that made it so; and the halts with their legs. Appended, never changed; a partition a day, so
+-- that forgetting is dropping a table. A row is a whole batch: 100 jobs cost one insert.
+
+CREATE TABLE scheduler.audit (
+    -- The database's wall clock.
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- 1 leased, 2 given back (a halt, or never sent), 3 done, 4 failed, 5 expired, 6 outdated (its
+    -- input changed while it ran), 7 retried, 8 cancelled.
+    event smallint NOT NULL CHECK (event BETWEEN 1 AND 8),
+    kind smallint NOT NULL,
+    -- Whose lease it was; NULL: nobody's.
+    worker text,
+    -- Of 2: the reason of the halt.
+    why text,
+    -- In the same order: whose jobs; their fences, of 1 the new one and else the one that ended; the
+    -- milliseconds since they were leased; of 2 the bytes that were kept; of 4 what was wrong.
+    users uuid[] NOT NULL,
+    tokens bigint[] NOT NULL,
+    ms integer[],
+    bytes integer[],
+    errors text[]
+) PARTITION BY RANGE (at);
+-- Random bytes do not compress, and are what is looked for.
+ALTER TABLE scheduler.audit ALTER COLUMN users SET STORAGE MAIN;
+CREATE INDEX audit_at ON scheduler.audit (at);
+CREATE TABLE scheduler.audit_rest PARTITION OF scheduler.audit DEFAULT;
+
 -- Every halt with its legs, wall clock. Written in batches, never changed.
+CREATE SEQUENCE scheduler.halt_ids;
 CREATE TABLE scheduler.halts (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id bigint NOT NULL DEFAULT nextval('scheduler.halt_ids'),
     user_id uuid NOT NULL,
     kind smallint NOT NULL,
     reason smallint NOT NULL,
@@ -87,199 +119,71 @@ CREATE TABLE scheduler.halts (
     durable_at timestamptz,
     left_at timestamptz,
     killed boolean NOT NULL
-);
-CREATE INDEX halts_user ON scheduler.halts (user_id, id);
+) PARTITION BY RANGE (event_at);
+CREATE INDEX halts_id ON scheduler.halts (id);
+CREATE INDEX halts_of ON scheduler.halts (user_id, id);
+CREATE TABLE scheduler.halts_rest PARTITION OF scheduler.halts DEFAULT;
 
 GRANT USAGE, CREATE ON SCHEMA scheduler TO eros_scheduler;
 GRANT SELECT, INSERT, UPDATE, DELETE ON scheduler.jobs, scheduler.zones TO eros_scheduler;
-GRANT SELECT, INSERT ON scheduler.halts TO eros_scheduler;
+GRANT SELECT, INSERT ON scheduler.audit, scheduler.halts TO eros_scheduler;
+GRANT USAGE ON SEQUENCE scheduler.halt_ids TO eros_scheduler;
 GRANT USAGE ON SCHEMA scheduler TO eros_accounts, eros_matcher;
 
--- Locks are always taken in the order (user_id, kind), or not waited for: no deadlocks.
-
--- Puts back in the queue what waited for another kind of these people. A row that somebody else
--- is writing just now is left: it comes back by itself at back_at.
-CREATE FUNCTION scheduler.requeue_waiting(p_users uuid[]) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+-- The partitions of today and the next days. Attaching holds nobody up who writes. The owner is
+-- whoever owns the tables, so that the role that appends cannot change what is appended.
+CREATE FUNCTION scheduler.keep_partitions(p_days_ahead integer) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s'
 AS $$
-    UPDATE scheduler.jobs j SET state = 'q', back_at = NULL
-    FROM (
-        SELECT user_id, kind FROM scheduler.jobs
-        WHERE user_id = ANY (p_users) AND state = 'w'
-        FOR UPDATE SKIP LOCKED
-    ) w
-    WHERE j.user_id = w.user_id AND j.kind = w.kind;
-$$;
-
--- Makes one kind of job due at p_now (night clock) for these people, creating the rows of every
--- kind that people have, all due, where they are absent. A zone that changed is taken over. What
--- is running of that kind is fenced: it began with what is outdated now. The dead come back.
-CREATE FUNCTION scheduler.mark_due(
-    p_users uuid[], p_zones text[], p_kind smallint, p_now timestamptz
-) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
+DECLARE
+    parent text;
+    child text;
+    day timestamp;
 BEGIN
-    IF p_kind IS NULL OR p_kind NOT IN (1, 2, 3) THEN
-        RAISE EXCEPTION 'no such kind of job: %', p_kind USING ERRCODE = 'invalid_parameter_value';
-    END IF;
-    INSERT INTO scheduler.zones (zone)
-        SELECT DISTINCT z.zone FROM unnest(p_zones) z(zone)
-        WHERE NOT EXISTS (SELECT FROM scheduler.zones k WHERE k.zone = z.zone)
-        ORDER BY z.zone
-        ON CONFLICT DO NOTHING;
-    INSERT INTO scheduler.jobs (user_id, kind, zone, due_at)
-        SELECT p.user_id, k.kind, p.zone, p_now
-        FROM unnest(p_users, p_zones) p(user_id, zone) CROSS JOIN (VALUES (1), (2), (3)) k(kind)
-        ORDER BY p.user_id, k.kind
-        ON CONFLICT DO NOTHING;
-    UPDATE scheduler.jobs j SET
-        zone = c.zone,
-        due_at = CASE WHEN c.marked THEN least(j.due_at, p_now) ELSE j.due_at END,
-        solo_at = CASE WHEN c.marked THEN c.solo_at ELSE j.solo_at END,
-        token = j.token + CASE WHEN c.marked AND j.state = 'l' THEN 1 ELSE 0 END,
-        state = CASE WHEN c.marked AND j.state <> 'w' THEN 'q' ELSE j.state END,
-        attempts = CASE WHEN c.marked THEN 0 ELSE j.attempts END,
-        checkpoint = CASE WHEN c.marked THEN NULL ELSE j.checkpoint END,
-        owner = CASE WHEN c.marked THEN NULL ELSE j.owner END,
-        lease_until = CASE WHEN c.marked THEN NULL ELSE j.lease_until END,
-        back_at = CASE WHEN c.marked AND j.state <> 'w' THEN NULL ELSE j.back_at END
-    FROM (
-        SELECT j.user_id, j.kind, p.zone, j.kind = p_kind AS marked, m.solo_at
-        FROM unnest(p_users, p_zones) p(user_id, zone)
-        JOIN scheduler.jobs j ON j.user_id = p.user_id
-        JOIN scheduler.jobs m ON m.user_id = p.user_id AND m.kind = 3
-        WHERE j.zone <> p.zone
-            OR j.kind = p_kind
-            AND (
-                j.due_at > p_now OR j.state IN ('l', 'b', 'x') OR j.attempts > 0
-                OR j.checkpoint IS NOT NULL OR j.solo_at <> m.solo_at
-            )
-        ORDER BY j.user_id, j.kind
-        FOR UPDATE OF j
-    ) c
-    WHERE j.user_id = c.user_id AND j.kind = c.kind;
+    PERFORM pg_advisory_xact_lock(hashtext('scheduler.partitions'));
+    FOREACH parent IN ARRAY ARRAY['audit', 'halts'] LOOP
+        FOR ahead IN 0..p_days_ahead LOOP
+            day := date_trunc('day', now() AT TIME ZONE 'UTC') + ahead * interval '1 day';
+            child := format('%s_%s', parent, to_char(day, 'YYYYMMDD'));
+            CONTINUE WHEN to_regclass('scheduler.' || child) IS NOT NULL;
+            EXECUTE format(
+                'CREATE TABLE scheduler.%I (LIKE scheduler.%I INCLUDING ALL)', child, parent
+            );
+            EXECUTE format(
+                'ALTER TABLE scheduler.%I ATTACH PARTITION scheduler.%I FOR VALUES FROM (%L) TO (%L)',
+                parent, child, day AT TIME ZONE 'UTC', (day + interval '1 day') AT TIME ZONE 'UTC'
+            );
+        END LOOP;
+    END LOOP;
 END
 $$;
 
--- Locks these jobs until the transaction ends; returns those whose token is still live.
-CREATE FUNCTION scheduler.hold(p_users uuid[], p_kind smallint, p_tokens bigint[])
-RETURNS TABLE (user_id uuid, token bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+-- Forgets what is older than so many whole days. Returns how many partitions that were.
+CREATE FUNCTION scheduler.drop_partitions(p_days_kept integer) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms'
 AS $$
-#variable_conflict use_column
+DECLARE
+    child name;
+    since timestamp := date_trunc('day', now() AT TIME ZONE 'UTC') - p_days_kept * interval '1 day';
+    dropped integer := 0;
 BEGIN
-    RETURN QUERY
-        SELECT j.user_id, j.token
-        FROM unnest(p_users, p_tokens) p(user_id, token)
-        JOIN scheduler.jobs j ON j.user_id = p.user_id AND j.kind = p_kind
-        WHERE j.state = 'l' AND j.token = p.token
-        ORDER BY j.user_id
-        FOR UPDATE OF j;
+    PERFORM pg_advisory_xact_lock(hashtext('scheduler.partitions'));
+    FOR child IN
+        SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent IN ('scheduler.audit'::regclass, 'scheduler.halts'::regclass)
+            AND c.relname ~ '_\d{8}$' AND right(c.relname, 8) < to_char(since, 'YYYYMMDD')
+    LOOP
+        EXECUTE format('DROP TABLE scheduler.%I', child);
+        dropped := dropped + 1;
+    END LOOP;
+    DELETE FROM scheduler.audit_rest WHERE at < since AT TIME ZONE 'UTC';
+    DELETE FROM scheduler.halts_rest WHERE event_at < since AT TIME ZONE 'UTC';
+    RETURN dropped;
 END
 $$;
 
--- Keeps where these jobs are and gives them back: no failed attempt. Returns the new fence of those
--- whose token was live; a NULL checkpoint leaves the stored one. p_reason becomes last_halt.
-CREATE FUNCTION scheduler.checkpoint(
-    p_users uuid[], p_kind smallint, p_tokens bigint[], p_checkpoints bytea[], p_reason text
-) RETURNS TABLE (user_id uuid, token bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-BEGIN
-    RETURN QUERY
-        WITH held AS MATERIALIZED (
-            SELECT j.user_id, p.checkpoint
-            FROM unnest(p_users, p_tokens, p_checkpoints) p(user_id, token, checkpoint)
-            JOIN scheduler.jobs j ON j.user_id = p.user_id AND j.kind = p_kind
-            WHERE j.state = 'l' AND j.token = p.token
-            ORDER BY j.user_id
-            FOR UPDATE OF j
-        )
-        UPDATE scheduler.jobs j SET
-            state = 'q', token = j.token + 1, owner = NULL, lease_until = NULL,
-            checkpoint = coalesce(held.checkpoint, j.checkpoint), last_halt = p_reason
-        FROM held WHERE j.user_id = held.user_id AND j.kind = p_kind
-        RETURNING j.user_id, j.token;
-    PERFORM scheduler.requeue_waiting(p_users);
-END
-$$;
-
--- These jobs are done: due again at p_due_at (night clock). Returns those whose token was live.
-CREATE FUNCTION scheduler.complete(
-    p_users uuid[], p_kind smallint, p_tokens bigint[], p_due_at timestamptz[]
-) RETURNS TABLE (user_id uuid)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-BEGIN
-    RETURN QUERY
-        WITH held AS MATERIALIZED (
-            SELECT j.user_id, p.due_at
-            FROM unnest(p_users, p_tokens, p_due_at) p(user_id, token, due_at)
-            JOIN scheduler.jobs j ON j.user_id = p.user_id AND j.kind = p_kind
-            WHERE j.state = 'l' AND j.token = p.token
-            ORDER BY j.user_id
-            FOR UPDATE OF j
-        )
-        UPDATE scheduler.jobs j SET
-            state = 'q', due_at = held.due_at, solo_at = j.claimed_at + interval '24 hours',
-            attempts = 0, owner = NULL, lease_until = NULL, checkpoint = NULL, last_error = NULL
-        FROM held WHERE j.user_id = held.user_id AND j.kind = p_kind
-        RETURNING j.user_id;
-    PERFORM scheduler.requeue_waiting(p_users);
-END
-$$;
-
--- These jobs raised: back off with jitter, 30 s to 1 h of wall time, doubling; the fifth time they
--- are dead. They start from the beginning: the checkpoint may be what they failed on. Returns
--- those whose token was live, and which are dead now.
-CREATE FUNCTION scheduler.fail(
-    p_users uuid[], p_kind smallint, p_tokens bigint[], p_error text[]
-) RETURNS TABLE (user_id uuid, dead boolean)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-BEGIN
-    RETURN QUERY
-        WITH held AS MATERIALIZED (
-            SELECT j.user_id, p.error, j.attempts >= 4 AS dead
-            FROM unnest(p_users, p_tokens, p_error) p(user_id, token, error)
-            JOIN scheduler.jobs j ON j.user_id = p.user_id AND j.kind = p_kind
-            WHERE j.state = 'l' AND j.token = p.token
-            ORDER BY j.user_id
-            FOR UPDATE OF j
-        )
-        UPDATE scheduler.jobs j SET
-            state = CASE WHEN held.dead THEN 'x' ELSE 'b' END,
-            attempts = j.attempts + 1, token = j.token + 1, owner = NULL, lease_until = NULL,
-            back_at = CASE WHEN NOT held.dead THEN
-                clock_timestamp() + least(interval '30 seconds' * 2 ^ j.attempts, interval '1 hour')
-                    * (0.75 + 0.5 * random())
-                END,
-            checkpoint = NULL, last_error = left(held.error, 500)
-        FROM held WHERE j.user_id = held.user_id AND j.kind = p_kind
-        RETURNING j.user_id, held.dead;
-    PERFORM scheduler.requeue_waiting(p_users);
-END
-$$;
-
-ALTER FUNCTION scheduler.requeue_waiting(uuid[]) OWNER TO eros_scheduler;
-ALTER FUNCTION scheduler.mark_due(uuid[], text[], smallint, timestamptz) OWNER TO eros_scheduler;
-ALTER FUNCTION scheduler.hold(uuid[], smallint, bigint[]) OWNER TO eros_scheduler;
-ALTER FUNCTION scheduler.checkpoint(uuid[], smallint, bigint[], bytea[], text)
-    OWNER TO eros_scheduler;
-ALTER FUNCTION scheduler.complete(uuid[], smallint, bigint[], timestamptz[])
-    OWNER TO eros_scheduler;
-ALTER FUNCTION scheduler.fail(uuid[], smallint, bigint[], text[]) OWNER TO eros_scheduler;
-
-REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA scheduler FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION scheduler.mark_due(uuid[], text[], smallint, timestamptz)
-    TO eros_accounts, eros_matcher;
-GRANT EXECUTE ON FUNCTION
-    scheduler.hold(uuid[], smallint, bigint[]),
-    scheduler.checkpoint(uuid[], smallint, bigint[], bytea[], text),
-    scheduler.complete(uuid[], smallint, bigint[], timestamptz[]),
-    scheduler.fail(uuid[], smallint, bigint[], text[])
-    TO eros_matcher;
+REVOKE EXECUTE ON FUNCTION scheduler.keep_partitions(integer), scheduler.drop_partitions(integer)
+    FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION scheduler.keep_partitions(integer), scheduler.drop_partitions(integer)
+    TO eros_scheduler;
+DO $$ BEGIN PERFORM scheduler.keep_partitions(2); END $$;

@@ -1,126 +1,30 @@
--- What happened to which job: every lease, halt, checkpoint and result, written by the transaction
--- that made it so; and the halts with their legs. Appended, never changed; a partition a day, so
--- that forgetting is dropping a table. A row is a whole batch: 100 jobs cost one insert.
+-- What others call of the scheduler, and only that: each defined once, each checking fences.
+-- Locks are always taken in the order (user_id, kind), or not waited for: no deadlocks.
 
-CREATE TABLE scheduler.audit (
-    -- The database's wall clock.
-    at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    -- 1 leased, 2 given back (a halt, or never sent), 3 done, 4 failed, 5 expired, 6 outdated (its
-    -- input changed while it ran), 7 retried, 8 cancelled.
-    event smallint NOT NULL CHECK (event BETWEEN 1 AND 8),
-    kind smallint NOT NULL,
-    -- Whose lease it was; NULL: nobody's.
-    worker text,
-    -- Of 2: the reason of the halt.
-    why text,
-    -- In the same order: whose jobs; their fences, of 1 the new one and else the one that ended; the
-    -- milliseconds since they were leased; of 2 the bytes that were kept; of 4 what was wrong.
-    users uuid[] NOT NULL,
-    tokens bigint[] NOT NULL,
-    ms integer[],
-    bytes integer[],
-    errors text[]
-) PARTITION BY RANGE (at);
--- Random bytes do not compress, and are what is looked for.
-ALTER TABLE scheduler.audit ALTER COLUMN users SET STORAGE MAIN;
-CREATE INDEX audit_at ON scheduler.audit (at);
-CREATE TABLE scheduler.audit_rest PARTITION OF scheduler.audit DEFAULT;
+-- Milliseconds of wall time since then.
+CREATE FUNCTION scheduler.ms_since(p_at timestamptz) RETURNS integer
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$ SELECT (extract(epoch FROM clock_timestamp() - p_at) * 1000)::integer; $$;
 
-ALTER TABLE scheduler.halts RENAME TO halts_before;
-CREATE SEQUENCE scheduler.halt_ids;
-CREATE TABLE scheduler.halts (
-    id bigint NOT NULL DEFAULT nextval('scheduler.halt_ids'),
-    user_id uuid NOT NULL,
-    kind smallint NOT NULL,
-    reason smallint NOT NULL,
-    worker text NOT NULL,
-    touched_at timestamptz,
-    event_at timestamptz NOT NULL,
-    dispatched_at timestamptz NOT NULL,
-    received_at timestamptz,
-    durable_at timestamptz,
-    left_at timestamptz,
-    killed boolean NOT NULL
-) PARTITION BY RANGE (event_at);
-CREATE INDEX halts_id ON scheduler.halts (id);
-CREATE INDEX halts_of ON scheduler.halts (user_id, id);
-CREATE TABLE scheduler.halts_rest PARTITION OF scheduler.halts DEFAULT;
-INSERT INTO scheduler.halts (
-    user_id, kind, reason, worker, touched_at, event_at, dispatched_at, received_at, durable_at,
-    left_at, killed
-)
-    SELECT user_id, kind, reason, worker, touched_at, event_at, dispatched_at, received_at,
-        durable_at, left_at, killed
-    FROM scheduler.halts_before ORDER BY id;
-DROP TABLE scheduler.halts_before;
-
-GRANT SELECT, INSERT ON scheduler.audit, scheduler.halts TO eros_scheduler;
-GRANT USAGE ON SEQUENCE scheduler.halt_ids TO eros_scheduler;
-
--- When the lease began (wall clock), for how long things take.
-ALTER TABLE scheduler.jobs ADD COLUMN leased_at timestamptz;
-
--- The partitions of today and the next days. Attaching holds nobody up who writes. The owner is
--- whoever owns the tables, so that the role that appends cannot change what is appended.
-CREATE FUNCTION scheduler.keep_partitions(p_days_ahead integer) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s'
+-- Puts back in the queue what waited for another kind of these people. A row that somebody else
+-- is writing just now is left: it comes back by itself at back_at.
+CREATE FUNCTION scheduler.requeue_waiting(p_users uuid[]) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    parent text;
-    child text;
-    day timestamp;
-BEGIN
-    PERFORM pg_advisory_xact_lock(hashtext('scheduler.partitions'));
-    FOREACH parent IN ARRAY ARRAY['audit', 'halts'] LOOP
-        FOR ahead IN 0..p_days_ahead LOOP
-            day := date_trunc('day', now() AT TIME ZONE 'UTC') + ahead * interval '1 day';
-            child := format('%s_%s', parent, to_char(day, 'YYYYMMDD'));
-            CONTINUE WHEN to_regclass('scheduler.' || child) IS NOT NULL;
-            EXECUTE format(
-                'CREATE TABLE scheduler.%I (LIKE scheduler.%I INCLUDING ALL)', child, parent
-            );
-            EXECUTE format(
-                'ALTER TABLE scheduler.%I ATTACH PARTITION scheduler.%I FOR VALUES FROM (%L) TO (%L)',
-                parent, child, day AT TIME ZONE 'UTC', (day + interval '1 day') AT TIME ZONE 'UTC'
-            );
-        END LOOP;
-    END LOOP;
-END
+    UPDATE scheduler.jobs j SET state = 'q', back_at = NULL
+    FROM (
+        SELECT user_id, kind FROM scheduler.jobs
+        WHERE user_id = ANY (p_users) AND state = 'w'
+        FOR UPDATE SKIP LOCKED
+    ) w
+    WHERE j.user_id = w.user_id AND j.kind = w.kind;
 $$;
 
--- Forgets what is older than so many whole days. Returns how many partitions that were.
-CREATE FUNCTION scheduler.drop_partitions(p_days_kept integer) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms'
-AS $$
-DECLARE
-    child name;
-    since timestamp := date_trunc('day', now() AT TIME ZONE 'UTC') - p_days_kept * interval '1 day';
-    dropped integer := 0;
-BEGIN
-    PERFORM pg_advisory_xact_lock(hashtext('scheduler.partitions'));
-    FOR child IN
-        SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-        WHERE i.inhparent IN ('scheduler.audit'::regclass, 'scheduler.halts'::regclass)
-            AND c.relname ~ '_\d{8}$' AND right(c.relname, 8) < to_char(since, 'YYYYMMDD')
-    LOOP
-        EXECUTE format('DROP TABLE scheduler.%I', child);
-        dropped := dropped + 1;
-    END LOOP;
-    DELETE FROM scheduler.audit_rest WHERE at < since AT TIME ZONE 'UTC';
-    DELETE FROM scheduler.halts_rest WHERE event_at < since AT TIME ZONE 'UTC';
-    RETURN dropped;
-END
-$$;
-
-REVOKE EXECUTE ON FUNCTION scheduler.keep_partitions(integer), scheduler.drop_partitions(integer)
-    FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION scheduler.keep_partitions(integer), scheduler.drop_partitions(integer)
-    TO eros_scheduler;
-DO $$ BEGIN PERFORM scheduler.keep_partitions(2); END $$;
-
--- ---- The published functions, as before, but for what they write to the audit.
-
-CREATE OR REPLACE FUNCTION scheduler.mark_due(
+-- Makes one kind of job due at p_now (night clock) for these people, creating the rows of every
+-- kind that people have, all due, where they are absent. A zone that changed is taken over. What
+-- is running of that kind is fenced: it began with what is outdated now. The dead come back.
+-- A new person's prepare is not due before a match is done.
+CREATE FUNCTION scheduler.mark_due(
     p_users uuid[], p_zones text[], p_kind smallint, p_now timestamptz
 ) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -178,11 +82,26 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION scheduler.ms_since(p_at timestamptz) RETURNS integer
-LANGUAGE sql SET search_path = pg_catalog, pg_temp
-AS $$ SELECT (extract(epoch FROM clock_timestamp() - p_at) * 1000)::integer; $$;
+-- Locks these jobs until the transaction ends; returns those whose token is still live.
+CREATE FUNCTION scheduler.hold(p_users uuid[], p_kind smallint, p_tokens bigint[])
+RETURNS TABLE (user_id uuid, token bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        SELECT j.user_id, j.token
+        FROM unnest(p_users, p_tokens) p(user_id, token)
+        JOIN scheduler.jobs j ON j.user_id = p.user_id AND j.kind = p_kind
+        WHERE j.state = 'l' AND j.token = p.token
+        ORDER BY j.user_id
+        FOR UPDATE OF j;
+END
+$$;
 
-CREATE OR REPLACE FUNCTION scheduler.checkpoint(
+-- Keeps where these jobs are and gives them back: no failed attempt. Returns the new fence of those
+-- whose token was live; a NULL checkpoint leaves the stored one. p_reason becomes last_halt.
+CREATE FUNCTION scheduler.checkpoint(
     p_users uuid[], p_kind smallint, p_tokens bigint[], p_checkpoints bytea[], p_reason text
 ) RETURNS TABLE (user_id uuid, token bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -222,7 +141,12 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION scheduler.complete(
+-- These jobs are done: due again at p_due_at (night clock), prepare when the next match is done.
+-- A match that is done makes prepare due. Returns those whose token was live. Locks: the rows of
+-- p_kind in order, then those of prepare in the same order of people; whoever holds one of those
+-- without the match before it holds it for prepare alone, in that order too.
+-- Whether the window counts for a person depends on their last match alone, not on analyze or score.
+CREATE FUNCTION scheduler.complete(
     p_users uuid[], p_kind smallint, p_tokens bigint[], p_due_at timestamptz[]
 ) RETURNS TABLE (user_id uuid)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -276,7 +200,10 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION scheduler.fail(
+-- These jobs raised: back off with jitter, 30 s to 1 h of wall time, doubling; the fifth time they
+-- are dead. They start from the beginning: the checkpoint may be what they failed on. Returns
+-- those whose token was live, and which are dead now.
+CREATE FUNCTION scheduler.fail(
     p_users uuid[], p_kind smallint, p_tokens bigint[], p_error text[]
 ) RETURNS TABLE (user_id uuid, dead boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -322,5 +249,40 @@ BEGIN
 END
 $$;
 
+-- A learner: one row, for ever, in the default zone. It always rests, and the window always counts.
+-- Its id is its number in 16 bytes, which no person has: theirs are random.
+CREATE FUNCTION scheduler.add_learner(p_learner smallint) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    INSERT INTO scheduler.zones (zone) VALUES ('') ON CONFLICT DO NOTHING;
+    INSERT INTO scheduler.jobs (
+        user_id, kind, zone, due_at, asleep_since, rested_at, seen_at, solo_at
+    ) VALUES (
+        lpad(to_hex(p_learner::integer), 32, '0')::uuid, 5, '', to_timestamp(0), to_timestamp(0),
+        to_timestamp(0), 'infinity', 'infinity'
+    ) ON CONFLICT DO NOTHING;
+$$;
+
 ALTER FUNCTION scheduler.ms_since(timestamptz) OWNER TO eros_scheduler;
-REVOKE EXECUTE ON FUNCTION scheduler.ms_since(timestamptz) FROM PUBLIC;
+ALTER FUNCTION scheduler.requeue_waiting(uuid[]) OWNER TO eros_scheduler;
+ALTER FUNCTION scheduler.mark_due(uuid[], text[], smallint, timestamptz) OWNER TO eros_scheduler;
+ALTER FUNCTION scheduler.hold(uuid[], smallint, bigint[]) OWNER TO eros_scheduler;
+ALTER FUNCTION scheduler.checkpoint(uuid[], smallint, bigint[], bytea[], text)
+    OWNER TO eros_scheduler;
+ALTER FUNCTION scheduler.complete(uuid[], smallint, bigint[], timestamptz[])
+    OWNER TO eros_scheduler;
+ALTER FUNCTION scheduler.fail(uuid[], smallint, bigint[], text[]) OWNER TO eros_scheduler;
+ALTER FUNCTION scheduler.add_learner(smallint) OWNER TO eros_scheduler;
+
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA scheduler FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION scheduler.mark_due(uuid[], text[], smallint, timestamptz)
+    TO eros_accounts, eros_matcher;
+GRANT EXECUTE ON FUNCTION
+    scheduler.hold(uuid[], smallint, bigint[]),
+    scheduler.checkpoint(uuid[], smallint, bigint[], bytea[], text),
+    scheduler.complete(uuid[], smallint, bigint[], timestamptz[]),
+    scheduler.fail(uuid[], smallint, bigint[], text[])
+    TO eros_matcher;
+
+-- The model of matching.
+DO $$ BEGIN PERFORM scheduler.add_learner(0::smallint); END $$;
