@@ -56,6 +56,7 @@ class Town:
             small=np.stack([own << 3 | seeks, cell, born, *bounds], axis=1).astype(np.int64),
             places=self._places(),
             tokens=np.zeros((people, 16), dtype=np.uint64),
+            written=np.zeros(people, dtype=np.uint64),
             prices=np.maximum(random.standard_normal(people) * 0.3, 0).astype(np.float32),
         )
 

@@ -47,7 +47,6 @@ from eros_matcher.learning.export import (
     model_of,
     start_of,
     theta_of,
-    was_learned,
 )
 from eros_matcher.learning.learned import vectors
 from eros_matcher.learning.prices import Rules, balanced
@@ -268,7 +267,7 @@ def _learn(world: World, life: Life) -> None:
         says[last],
         np.ones(len(says[last])),
     )
-    known = was_learned(life.model)
+    known = life.model.was_learned
     course = Course(
         design,
         behaviour,
@@ -342,7 +341,7 @@ def _searched(world: World, life: Life) -> list[list[int]]:
     found: list[list[int]] = []
     for start in range(0, len(records), _BATCH):
         batch = records[start : start + _BATCH]
-        search = Search(market, len(batch), _DAILY, _YEAR)
+        search = Search(market, len(batch), _DAILY, _YEAR, mutual=life.model.mutual)
         for row, record in enumerate(batch):
             excluded = b"".join(world.ids[one].bytes for one in life.seen[start + row])
             search.put(row, record, excluded=excluded)

@@ -99,6 +99,20 @@ CREATE TABLE matcher.recommendations (
     PRIMARY KEY (user_id, list_date)
 );
 
+-- What was found of a person's whole search under a model, so that the next one under the same model
+-- asks only these and whoever changed since (services/matcher/eros_matcher/domain/kept.py).
+CREATE TABLE matcher.kept (
+    user_id uuid PRIMARY KEY,
+    model_version integer NOT NULL,
+    -- What this transaction and later ones wrote may be unknown to the search.
+    since xid8 NOT NULL,
+    -- Whoever fits and is not in `others` is worth at most this; -1: nobody else fits.
+    floor real NOT NULL,
+    -- A digest of what of the person was compared.
+    seeker bytea NOT NULL CHECK (octet_length(seeker) = 16),
+    others uuid[] NOT NULL
+);
+
 -- All that was ever done with a match. Append-only: models learn from it up to a cutoff.
 CREATE TABLE matcher.actions (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -141,6 +155,6 @@ CREATE TABLE matcher.cache_drops (
 GRANT SELECT, INSERT, UPDATE ON matcher.models TO eros_matcher;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     matcher.features, matcher.vectors, matcher.matches, matcher.recommendations,
-    matcher.decisions, matcher.hidden, matcher.cache_drops
+    matcher.decisions, matcher.hidden, matcher.cache_drops, matcher.kept
     TO eros_matcher;
 GRANT SELECT, INSERT ON matcher.actions TO eros_matcher;

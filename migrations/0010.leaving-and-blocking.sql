@@ -135,6 +135,7 @@ BEGIN
     DELETE FROM matcher.matches WHERE user_id = ANY (p_users);
     GET DIAGNOSTICS gone = ROW_COUNT;
     DELETE FROM matcher.recommendations WHERE user_id = ANY (p_users);
+    DELETE FROM matcher.kept WHERE user_id = ANY (p_users);
     DELETE FROM matcher.decisions WHERE user_id = ANY (p_users);
     DELETE FROM matcher.actions WHERE user_id = ANY (p_users);
     DELETE FROM matcher.answered WHERE user_id = ANY (p_users);

@@ -90,8 +90,8 @@ def _expected(
 ) -> dict[str, Any]:
     left, right = evenings.left[test], evenings.right[test]
     there, back = trained.vectors.logits(left, right), trained.vectors.logits(right, left)
-    # The product of both sides, as the scorer ranks.
-    score = np.log(match_probability(there, back, 0.0))
+    # As the scorer ranks.
+    score = np.log(match_probability(there, back, trained.learned.mutual))
     price_left = np.array([price[one] for one in left.tolist()])
     price_right = np.array([price[one] for one in right.tolist()])
     match = evenings.match[test]

@@ -46,10 +46,10 @@ def train(evenings: Evenings, mask: Mask) -> Trained:
     return Trained(design, learned, vectors(design, learned))
 
 
-def answer(trained: Trained, evenings: Evenings, mask: Mask, *, mutual: bool = False) -> Answer:
-    """What the scorer says of pairs: each direction, and the product of both.
+def answer(trained: Trained, evenings: Evenings, mask: Mask, *, mutual: bool = True) -> Answer:
+    """What the scorer says of pairs: each direction, and both.
 
-    `mutual`: both with what was learned of their dependence, which the scorer leaves out today.
+    Without `mutual`: the product, as if one's interest told nothing of the other's.
     """
     left, right = evenings.left[mask], evenings.right[mask]
     there, back = trained.vectors.logits(left, right), trained.vectors.logits(right, left)
@@ -87,7 +87,7 @@ def _run(path: Path, split: Split) -> dict[str, Any]:
     for fold, trained in trainings(evenings, split):
         answers = {
             ENGINE: answer(trained, evenings, fold.test),
-            f"{ENGINE}_mutual": answer(trained, evenings, fold.test, mutual=True),
+            f"{ENGINE}_product": answer(trained, evenings, fold.test, mutual=False),
         }
         answers |= _baselines(evenings, trained.design, fold, split)
         folds.append({name: _row(evenings, fold.test, found) for name, found in answers.items()})

@@ -231,6 +231,13 @@ class WindowSettings(_Settings):
         return self._window()
 
 
+class MatchesSettings(_Settings):
+    """What people are shown."""
+
+    matches_a_day: int = Field(10, ge=1, le=50)
+    """People on a daily list, and in a preview; the same for the matcher and its workers."""
+
+
 class ServiceSettings(TelemetrySettings, RedisSettings, PeerSettings, IdentitySettings):
     """What every server process has."""
 

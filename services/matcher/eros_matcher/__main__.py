@@ -94,6 +94,7 @@ async def compose(app: App[MatcherSettings]) -> None:
         lists=lists,
         queue=lambda user, zone: mark_match_due(pool, user, zone, clock.night()),
         clock=clock,
+        matches_a_day=settings.matches_a_day,
     )
     reading = Reading(
         lists=lists,

@@ -7,13 +7,16 @@ from pydantic import PositiveFloat
 from eros_common.config import (
     Address,
     DatabaseSettings,
+    MatchesSettings,
     NightSettings,
     ServiceSettings,
     WindowSettings,
 )
 
 
-class MatcherSettings(ServiceSettings, DatabaseSettings, NightSettings, WindowSettings):
+class MatcherSettings(
+    ServiceSettings, DatabaseSettings, NightSettings, WindowSettings, MatchesSettings
+):
     """Read from the environment; see libs/common for the common ones."""
 
     listen: Address | None = "127.0.0.1:50054"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -49,6 +49,8 @@ class StoredModel:
     version: int
     model: Model
     body: str
+    published_at: datetime
+    """Wall clock."""
 
 
 class LockedLists(Protocol):

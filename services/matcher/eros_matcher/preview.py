@@ -15,7 +15,7 @@ from eros.accounts.v1 import profile_pb2
 from eros_common import logging
 from eros_common.clocks import Clock
 from eros_common.ids import UserId
-from eros_matcher.domain.lists import BEYOND, DAILY, MatchList, Source, Suggestion
+from eros_matcher.domain.lists import BEYOND, MatchList, Source, Suggestion
 from eros_matcher.domain.people import Filters
 from eros_matcher.engine.search import search_one
 from eros_matcher.features.analysis import analyze
@@ -61,7 +61,9 @@ class Previews:
         lists: PreviewStore,
         queue: Callable[[UserId, str], Awaitable[None]],
         clock: Clock,
+        matches_a_day: int,
     ) -> None:
+        self._daily = matches_a_day
         self._people = people
         self._features = features
         self._lists = lists
@@ -73,18 +75,18 @@ class Previews:
         pool = await self._people.pool()
         person = analyze(profile, pool.model.model, pool.year)
         seen = (await self._features.seen({person.user_id: day}))[person.user_id]
-        found = _search(pool.market, person, pool.year, seen)
-        if len(found) < DAILY:
+        found = self._search(pool, pool.market, person, seen)
+        if len(found) < self._daily:
             found = max(found, await self._from_everybody(pool, person, seen), key=len)
         if not found:
             pool = await self._people.renewed()
-            found = _search(pool.market, person, pool.year, seen)
+            found = self._search(pool, pool.market, person, seen)
         if not found:
             log.info("nobody", user=str(person.user_id))
             return CurrentLists()
         kept = await self._lists.keep_preview(
-            self._list(pool, person, day, found[:DAILY]),
-            self._list(pool, person, day, found[DAILY:]),
+            self._list(pool, person, day, found[: self._daily]),
+            self._list(pool, person, day, found[self._daily :]),
         )
         await self._queue(person.user_id, person.zone)
         return kept
@@ -95,7 +97,21 @@ class Previews:
         assert person.filters is not None
         near = await self._features.near(person.filters, pool.model.version, pool.year, _NEAR)
         market = await asyncio.to_thread(market_of, near, pool.year)
-        return _search(market, person, pool.year, seen)
+        return self._search(pool, market, person, seen)
+
+    def _search(
+        self, pool: Pool, market: Market, person: Record, seen: Seen
+    ) -> tuple[Suggestion, ...]:
+        return search_one(
+            market,
+            person,
+            self._daily + BEYOND,
+            pool.year,
+            mutual=pool.model.model.mutual,
+            daily=self._daily,
+            excluded=seen.excluded,
+            shown=seen.shown,
+        )
 
     def _list(
         self, pool: Pool, person: Record, day: date, suggestions: tuple[Suggestion, ...]
@@ -109,15 +125,3 @@ class Previews:
             market_version=_MARKET,
             created_at=self._clock.wall(),
         )
-
-
-def _search(market: Market, person: Record, year: int, seen: Seen) -> tuple[Suggestion, ...]:
-    return search_one(
-        market,
-        person,
-        DAILY + BEYOND,
-        year,
-        daily=DAILY,
-        excluded=seen.excluded,
-        shown=seen.shown,
-    )

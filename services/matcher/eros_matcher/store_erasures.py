@@ -53,6 +53,8 @@ _FROM_THE_REST: Final = (
     "SELECT matcher.forget_actions_with($1)",
     "DELETE FROM matcher.blocks WHERE other_id = ANY ($1)",
     "DELETE FROM matcher.hidden WHERE other_id = ANY ($1)",
+    # They are searched for anew.
+    "DELETE FROM matcher.kept WHERE others && $1",
 )
 
 

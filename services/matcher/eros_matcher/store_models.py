@@ -69,12 +69,13 @@ class PostgresModels:
 
     async def _read(self, version: int) -> StoredModel:
         row = await self._pool.fetchrow(
-            "SELECT kind, body, sha256 FROM matcher.models WHERE version = $1", version
+            "SELECT kind, body, sha256, published_at FROM matcher.models WHERE version = $1",
+            version,
         )
         if row is None:
             raise models.BrokenModelError("it is gone")
         model = models.decode(row["kind"], row["body"], row["sha256"])
-        return StoredModel(version, model, row["body"].decode())
+        return StoredModel(version, model, row["body"].decode(), row["published_at"])
 
 
 async def save_learned(connection: PoolConnectionProxy, learned: LearnedModel, at: datetime) -> int:

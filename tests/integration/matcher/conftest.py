@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +44,7 @@ from eros_matcher.store_jobs import mark_match_due
 from eros_matcher.store_lists import PostgresLists
 from eros_matcher.store_models import PostgresModels
 from eros_matcher.store_relations import PostgresRelations
-from eros_matcher.work import open_work
+from eros_matcher.work import Work, open_work
 from tests.integration.matcher.town import Nights, Town, local
 from tests.unit.matcher.crowd import YEAR, a_profile
 
@@ -66,6 +66,8 @@ class World:
     stub: MatcherServiceStub
     recent: RecentPeople
     actions: PostgresActions
+    work_of: Callable[..., Awaitable[Work]]
+    """Another worker's, with settings of its own."""
     active: list[UserId] = field(default_factory=list)
 
     def people(self, count: int, seed: int = 1, **changes: object) -> list[UserId]:
@@ -143,14 +145,18 @@ async def world(postgres_url: str, cache_url: str, tmp_path: Path) -> AsyncItera
             stack.push_async_callback(channel.close)
             return AccountsServiceStub(channel)
 
-        work = await open_work(
-            pool=pool,
-            database_url=SecretStr(postgres_url),
-            accounts=stub_of("worker"),
-            cache=cache,
-            clock=clock,
-            data_dir=tmp_path,
-        )
+        def work_of(**settings: int) -> Awaitable[Work]:
+            return open_work(
+                pool=pool,
+                database_url=SecretStr(postgres_url),
+                accounts=stub_of("worker"),
+                cache=cache,
+                clock=clock,
+                data_dir=tmp_path,
+                **settings,
+            )
+
+        work = await work_of()
         active: list[UserId] = []
 
         async def recent(limit: int) -> Sequence[UserId]:
@@ -170,6 +176,7 @@ async def world(postgres_url: str, cache_url: str, tmp_path: Path) -> AsyncItera
             renew_seconds=5.0,
         )
         previews = Previews(
+            matches_a_day=10,
             people=recent_people,
             features=features,
             lists=lists,
@@ -207,6 +214,7 @@ async def world(postgres_url: str, cache_url: str, tmp_path: Path) -> AsyncItera
             stub=MatcherServiceStub(server.channel),
             recent=recent_people,
             actions=actions,
+            work_of=work_of,
             active=active,
         )
 
@@ -216,6 +224,6 @@ async def _emptied(admin: asyncpg.Connection) -> None:
         """
         TRUNCATE matcher.features, matcher.vectors, matcher.matches, matcher.recommendations,
             matcher.actions, matcher.decisions, matcher.hidden, matcher.cache_drops,
-            matcher.models, scheduler.jobs
+            matcher.kept,            matcher.models, scheduler.jobs
         """
     )

@@ -18,7 +18,7 @@ from eros_matcher.market import columns
 from eros_matcher.market.__main__ import build
 from eros_matcher.market.files import MarketFiles, MarketStamp
 from eros_matcher.market.freshness import is_stale
-from eros_matcher.market.market import Market
+from eros_matcher.market.market import HISTORY, Market
 from eros_matcher.store_features import PostgresFeatures, leave_market, save_records
 from eros_matcher.store_models import NoModelError, PostgresModels
 from tests.ports.matcher.lists import NOW, TODAY, a_list, person
@@ -149,10 +149,16 @@ async def test_a_market_file_is_what_the_tables_hold(
     stamp = await build(tmp_path, FIRST_VERSION, YEAR, postgres_url)
 
     arrays, meta = columns.read(memoryview((tmp_path / stamp.file).read_bytes()))
-    expected = a_market(people)
+    market, expected = Market.of(arrays), a_market(people).arrays()
+    since = meta.pop("since")
     assert meta == {"model_version": FIRST_VERSION, "year": YEAR}
-    assert columns.digest(arrays) == columns.digest(expected.arrays()) == stamp.version
-    assert Market.of(arrays).people == stamp.people == 700
+    # All was written before the file was made; what comes now is news.
+    assert len(market.changed_since(1)) == 700
+    assert not len(market.changed_since(since))
+    for history in HISTORY:
+        del arrays[history], expected[history]
+    assert columns.digest(arrays) == columns.digest(expected) == stamp.version
+    assert market.people == stamp.people == 700
 
 
 @pytest.mark.usefixtures("features")

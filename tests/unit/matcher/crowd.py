@@ -95,14 +95,16 @@ class Row:
     person: Record | profile_pb2.MatchingProfile
     excluded: Sequence[UserId] = ()
     shown: Sequence[UserId] = ()
+    kept: bytes = b""
 
-    def parts(self) -> tuple[bytes, bytes, bytes, bytes]:
+    def parts(self) -> tuple[bytes, ...]:
         is_record = isinstance(self.person, Record)
         return (
             pack(self.person) if isinstance(self.person, Record) else b"",
             b"" if is_record else self.person.SerializeToString(),  # type: ignore[union-attr]
             b"".join(user.bytes for user in self.excluded),
             b"".join(user.bytes for user in self.shown),
+            self.kept,
         )
 
 
@@ -114,11 +116,13 @@ def open_program(
     wanted: int = 60,
     daily: int = 0,
     sample: int | None = None,
+    spare: int = 0,
+    since: int = 1,
     model: Model = MODEL,
 ) -> MatchProgram:
     """The real program over a real market file."""
     path = directory / "market"
-    columns.write(path, market.arrays(), {})
+    columns.write(path, market.arrays(), {"since": since})
     with path.open("rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
     header = {
@@ -129,6 +133,7 @@ def open_program(
         "wanted": wanted,
         "daily": daily,
         "sample": sample,
+        "spare": spare,
     }
     packed = payload.pack(header, [row.parts() for row in rows])
     return MatchProgram(BatchInput(len(rows), memoryview(packed), (memoryview(mapped),)))
@@ -159,22 +164,25 @@ def match_all(
     return [payload.unpack_found(results[row]).suggestions for row in range(len(rows))]
 
 
-def true_score(a: Record, b: Record) -> float:
-    """p(a likes b) * p(b likes a), in double precision, one pair at a time."""
+def true_score(a: Record, b: Record, mutual: float = 0.0) -> float:
+    """p(both like each other), in double precision, one pair at a time."""
 
-    def likes(u: Record, v: Record) -> float:
+    def odds_against(u: Record, v: Record) -> float:
         mine, theirs = (np.frombuffer(r.vector, dtype="<f4").astype(float) for r in (u, v))
         logit = mine[2 * DIMS] + theirs[2 * DIMS + 1] + mine[:DIMS] @ theirs[DIMS : 2 * DIMS]
-        return 1 / (1 + math.exp(-logit))
+        return math.exp(-logit)
 
-    return likes(a, b) * likes(b, a)
+    there, back = odds_against(a, b), odds_against(b, a)
+    return 1 / (1 + there + back + (1 - mutual) * there * back)
 
 
-def true_scores(seeker: Record, people: Iterable[Record]) -> dict[UserId, float]:
+def true_scores(
+    seeker: Record, people: Iterable[Record], mutual: float = 0.0
+) -> dict[UserId, float]:
     """Everybody that fits the seeker, by the plain filters, with the true score."""
     mine = _tighter(seeker)
     return {
-        other.user_id: true_score(seeker, other)
+        other.user_id: true_score(seeker, other, mutual)
         for other in people
         if other.user_id != seeker.user_id and fit(mine, _tighter(other), YEAR)
     }

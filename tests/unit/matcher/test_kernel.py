@@ -21,8 +21,8 @@ from tests.unit.matcher.crowd import YEAR, a_crowd, a_market, true_scores
 WANTED = 40
 
 
-def search_keys(market: Market, people: list[Record], wanted: int = WANTED) -> list[Keys]:
-    search = Search(market, len(people), wanted, YEAR)
+def search_keys(market: Market, people: list[Record], mutual: float = 0.0) -> list[Keys]:
+    search = Search(market, len(people), WANTED, YEAR, mutual=mutual)
     for row, person in enumerate(people):
         search.put(row, person)
     alive = np.arange(len(people))
@@ -74,6 +74,22 @@ def test_a_price_lowers_the_rank_and_nothing_else() -> None:
             assert value == pytest.approx(truth[ids[market.ids[at].tobytes()]], rel=1e-5)
         full += len(keys) == WANTED
     assert full > 20
+
+
+def test_mutual_interest_counts_as_the_model_says() -> None:
+    people = a_crowd(1800, seed=11)
+    market, seekers = a_market(people), people[:60]
+    plain = search_keys(market, seekers)
+    for mutual in (0.3, 0.9):
+        full = differ = 0
+        for row, keys in enumerate(search_keys(market, seekers, mutual)):
+            truth = true_scores(seekers[row], people, mutual)
+            best = sorted(truth.values(), reverse=True)[:WANTED]
+            assert values_of(keys) == pytest.approx(best, rel=1e-5)
+            full += len(keys) == WANTED
+            differ += positions_of(keys).tolist() != positions_of(plain[row]).tolist()
+        assert full > 20
+        assert differ > 0
 
 
 def test_vectors_of_every_size_are_exact() -> None:

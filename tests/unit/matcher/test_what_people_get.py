@@ -9,7 +9,6 @@ from random import Random
 import numpy as np
 
 from eros.accounts.v1 import profile_pb2
-from eros_matcher.domain.lists import DAILY
 from eros_matcher.domain.people import Filters, distance_km, fit
 from eros_matcher.engine.variety import LOSS, varied
 from eros_matcher.features.analysis import analyze
@@ -25,6 +24,8 @@ from tests.unit.matcher.crowd import (
     match_all,
     true_scores,
 )
+
+DAILY = 10
 
 
 def test_variety_costs_no_place_more_than_stated() -> None:

@@ -48,7 +48,7 @@ class Watched(MatchProgram):
 def a_spec(directory: Path) -> BatchSpec:
     people = a_crowd(3000, seed=9)
     market: Market = a_market(people)
-    columns.write(directory / "market", market.arrays(), {})
+    columns.write(directory / "market", market.arrays(), {"since": 1})
     header = {
         "model": encode(MODEL).decode(),
         "model_version": 1,
@@ -56,6 +56,7 @@ def a_spec(directory: Path) -> BatchSpec:
         "year": YEAR,
         "wanted": WANTED,
         "daily": 10,
+        "spare": 0,
         "sample": None,
     }
     return BatchSpec(
@@ -63,7 +64,7 @@ def a_spec(directory: Path) -> BatchSpec:
         payload=payload.pack(header, [Row(person).parts() for person in people[:ROWS]]),
         files=(directory / "market",),
         row_versions=("1",) * ROWS,
-        snapshot_bytes=match.snapshot_bytes(WANTED),
+        snapshot_bytes=match.snapshot_bytes(WANTED, 0),
         result_bytes=match.RESULT_BYTES,
         model_version="1",
         market_version="m1",

@@ -12,10 +12,8 @@ from uuid import UUID
 from eros_common.ids import UserId
 from eros_common.phases import DAY, Window
 
-DAILY: Final = 10
-"""People on a daily list."""
 BEYOND: Final = 50
-"""People beyond it, the recommendations."""
+"""People beyond the daily list, the recommendations."""
 FRESH_DAYS: Final = 30
 """For so many days nobody comes again, unless there is nobody else."""
 

@@ -2,11 +2,15 @@
 
     p(u likes v) = 1 / (1 + exp(-a)),  a = selectivity_u + popularity_v + <taste_u, trait_v>
     p(v likes u) = 1 / (1 + exp(-b)),  b = selectivity_v + popularity_u + <taste_v, trait_u>
-    score(u, v)  = p(u likes v) * p(v likes u);  ranked by score * exp(-price_v)
+    score(u, v)  = 1 / (1 + exp(-a) + exp(-b) + (1 - mutual) exp(-a) exp(-b))
+                 ranked by score * exp(-price_v)
+
+With mutual = 0 the score is p(u likes v) * p(v likes u); a model that has learned how far interest
+is mutual beyond both (`eros_matcher.learning.calibrate`) says more.
 
 One matrix product a tile gives a + b: taste and trait of the one, end to end, against trait and
-taste of the other. log(1 / (1 + exp(-x))) is concave, so for a given a + b the score is greatest
-where a = b: only pairs with a + b above what the value to beat needs can enter. The kernel
+taste of the other. For a given a + b the score is greatest where a = b, and concave there in its
+logarithm: only pairs with a + b above what the value to beat needs can enter. The kernel
 (`eros_matcher.kernel.source`) compares that, then filters, and scores those few who are left in an
 order of operations that is the same for a pair wherever it stands; only such scores are kept. What
 BLAS returns depends in its last bits on where in a block a row stands, and decides nothing.
@@ -36,7 +40,9 @@ _FIRST_SLOPE: Final = 2.0
 class Scorer:
     """The scratch space of one process: 1.7 MB and 24 KB a row, whatever the market's size."""
 
-    def __init__(self, market: Market, seekers: Seekers, best: Best, left_out: LeftOut) -> None:
+    def __init__(
+        self, market: Market, seekers: Seekers, best: Best, left_out: LeftOut, mutual: float
+    ) -> None:
         rows = len(seekers.selectivity)
         self._market = market
         self._seekers = seekers
@@ -60,7 +66,7 @@ class Scorer:
         self._lanes: Floats = np.zeros(2 * LANES * BATCH, dtype=np.float32)
         self._values: Floats = np.zeros(BATCH, dtype=np.float32)
         self._powers = powers_of_two()
-        self._note_addresses(market, seekers, best)
+        self._note_addresses(market, seekers, best, mutual)
 
     def put(self, row: int) -> None:
         """The row was put anew: take over its value to beat."""
@@ -102,7 +108,7 @@ class Scorer:
         )
         return keys[keys > 0]
 
-    def _note_addresses(self, market: Market, seekers: Seekers, best: Best) -> None:
+    def _note_addresses(self, market: Market, seekers: Seekers, best: Best, mutual: float) -> None:
         """Once: what does not change from call to call. The arrays live as long as this does."""
         vectors = _addresses(seekers.vectors, market.vectors)
         biases = _addresses(seekers.selectivity, seekers.popularity)
@@ -131,18 +137,20 @@ class Scorer:
         self._scan_arguments = (
             (
                 *(*vectors, *biases, *columns, margin, *others, market.both.ctypes.data),
-                *(*prices, *filters, price),
+                *(*prices, *filters, price, mutual),
             ),
             (*heap, *bar, *lists, mask, mask, *scratch),
         )
         self._settle_arguments = (
-            *(*vectors, *biases, margin, *others, *prices, price),
+            *(*vectors, *biases, margin, *others, *prices, price, mutual),
             *(*heap, *bar, *lists, *scratch),
         )
         self._pairs_arguments = (
-            *(*vectors, *biases, *columns, *others, weight, *filters, *scratch[1:]),
+            *(*vectors, *biases, *columns, *others, weight, *filters, mutual, *scratch[1:]),
         )
-        self._raise_arguments = (heap[0], heap[2], *biases, margin, price, *bar, *scratch[3:5])
+        self._raise_arguments = (
+            *(heap[0], heap[2], *biases, margin, price, mutual, *bar, *scratch[3:5]),
+        )
 
 
 class LeftOut:

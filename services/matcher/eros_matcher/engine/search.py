@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from eros_matcher.domain import kept as keeping
+from eros_matcher.domain.kept import Kept
 from eros_matcher.domain.lists import Suggestion
 from eros_matcher.engine.best import Best, Keys, Positions, positions_of, values_of
 from eros_matcher.engine.explain import Explainer
@@ -17,6 +20,11 @@ from eros_matcher.engine.variety import varied
 from eros_matcher.engine.walk import Walk
 from eros_matcher.features.record import Record
 from eros_matcher.market.market import Market
+
+MOST_KEPT: Final = 1000
+"""People a row that are kept at most."""
+_CHANGED_SHARE: Final = 8
+"""Where more than an eighth of the market changed, a whole search takes no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +49,39 @@ class Search:
     All rows walk through the market's tiles in one order, each skipping those that hold nobody
     for it; rows at the same stop are scored together. Memory: 1.7 MB of scratch, 26 KB a row,
     and 4 bytes a row and tile.
+
+    `mutual` is the model's. `spare` more than are wanted are looked for, to be kept
+    (`eros_matcher.domain.kept`) until a later search of this model; `since` is the transaction
+    from which on changes may be missing in the market.
     """
 
     def __init__(
-        self, market: Market, rows: int, wanted: int, year: int, *, daily: int = 0
+        self,
+        market: Market,
+        rows: int,
+        wanted: int,
+        year: int,
+        *,
+        mutual: float = 0.0,
+        daily: int = 0,
+        spare: int = 0,
+        since: int = 0,
     ) -> None:
         self.market = market
         self._daily = daily
         self._wanted = wanted
+        self._since = since
         self._seekers = Seekers(rows, market, year)
-        self._best = Best(rows, wanted)
+        self._best = Best(rows, wanted + spare)
         self._left_out = LeftOut(rows)
-        self._scorer = Scorer(market, self._seekers, self._best, self._left_out)
+        self._scorer = Scorer(market, self._seekers, self._best, self._left_out, mutual)
         self._explainer = Explainer(market, self._seekers, year)
         self._walk = Walk(rows, market.tiles)
         self._people: dict[int, Record] = {}
         self._shown: dict[int, npt.NDArray[np.int32]] = {}
+        self._never: dict[int, npt.NDArray[np.int32]] = {}
+        self._kept: dict[int, Kept] = {}
+        self._spared: set[int] = set()
 
     @property
     def exact(self) -> int:
@@ -72,8 +97,12 @@ class Search:
         shown: bytes = b"",
         sample: int | None = None,
         state: State | None = None,
+        kept: Kept | None = None,
     ) -> None:
         """Start a row, or go on from a state of the same search.
+
+        `kept` is of an earlier search of the same person under the same model, to be tried by
+        `take_up` before the first step.
 
         `excluded` (ids of 16 bytes) are never found; `shown` (the longest ago first) only when
         nobody else is left; `sample` is the most tiles to look at. Raises ValueError for somebody
@@ -89,6 +118,11 @@ class Search:
         self._left_out.put(row, np.concatenate([never, again]))
         self._people[row] = person
         self._shown[row] = again[~np.isin(again, never)]
+        self._never[row] = never
+        self._spared.discard(row)
+        self._kept.pop(row, None)
+        if kept is not None and kept.seeker == self._seekers.digest(row):
+            self._kept[row] = kept
         keys = np.empty(0, dtype=np.uint64)
         if state is not None:
             self._walk.stop[row] = state.stop
@@ -98,8 +132,57 @@ class Search:
 
     def drop(self, row: int) -> None:
         """Forget the row."""
-        self._people.pop(row, None)
-        self._shown.pop(row, None)
+        for known in (self._people, self._shown, self._never, self._kept):
+            known.pop(row, None)
+
+    def waiting(self, rows: Positions) -> Positions:
+        """Those of the rows for which `take_up` is to be called."""
+        if not self._kept:
+            return rows[:0]
+        return rows[np.isin(rows, list(self._kept))]
+
+    def take_up(self, row: int) -> bool:
+        """End the row with what was kept, if that is enough; then its best are, to the last bit,
+        those of a whole search. Otherwise it is as if nothing had been kept."""
+        keys = self._taken_up(row, self._kept.pop(row))
+        if keys is None:
+            return False
+        self._best.put(row, keys[: self._best.most])
+        self._walk.stop[row] = self._walk.tiles
+        self._spared.add(row)
+        return True
+
+    def kept(self, row: int) -> Kept | None:
+        """What is worth keeping of an ended row; None where what was kept is still good."""
+        if row in self._spared:
+            return None
+        best = self._best.of(row)
+        floor = float(values_of(best[:1])[0]) if len(best) == self._best.most else keeping.EVERYBODY
+        # Who is left out today may come again on another day.
+        out = np.concatenate([self._never[row], self._shown[row]]).astype(np.intp)
+        keys = np.sort(np.concatenate([best, self._scorer.pairs(row, out)]))[::-1]
+        if len(keys) > MOST_KEPT:
+            floor = max(floor, float(values_of(keys[MOST_KEPT:][:1])[0]))
+        at = positions_of(keys[values_of(keys) > floor])
+        return Kept(self._since, floor, self._seekers.digest(row), self.market.ids[at].tobytes())
+
+    def _taken_up(self, row: int, kept: Kept) -> Keys | None:
+        """The best, the best first, of those who were kept or changed since."""
+        market = self.market
+        if kept.since > self._since:
+            # A market older than the one that was searched.
+            return None
+        changed = market.changed_since(kept.since)
+        if len(changed) * _CHANGED_SHARE > market.people:
+            return None
+        asked = np.union1d(market.positions(kept.others), changed)
+        out = np.concatenate([self._never[row], self._shown[row]])
+        keys = self._scorer.pairs(row, asked[~np.isin(asked, out)].astype(np.intp))
+        if kept.floor != keeping.EVERYBODY:
+            keys = keys[values_of(keys) > kept.floor]
+            if len(keys) < self._wanted:
+                return None
+        return np.sort(keys)[::-1]
 
     def state(self, row: int) -> State:
         self._scorer.settle(np.array([row]))
@@ -127,7 +210,7 @@ class Search:
 
         Where there are more than `daily`, the first `daily` are a varied choice of them.
         """
-        keys = self._best.ordered(row)
+        keys = self._best.ordered(row)[: self._wanted]
         if 0 < self._daily < len(keys):
             traits = self.market.trait[positions_of(keys)]
             keys = keys[varied(values_of(keys), traits, self._daily)]
@@ -154,12 +237,13 @@ def search_one(
     wanted: int,
     year: int,
     *,
+    mutual: float,
     daily: int,
     excluded: bytes,
     shown: bytes,
 ) -> tuple[Suggestion, ...]:
     """A whole search at once, for one person in a small market; see `Search.put`."""
-    search = Search(market, 1, wanted, year, daily=daily)
+    search = Search(market, 1, wanted, year, mutual=mutual, daily=daily)
     search.put(0, person, excluded=excluded, shown=shown)
     row = np.zeros(1, dtype=np.intp)
     while not len(search.ended(row)):

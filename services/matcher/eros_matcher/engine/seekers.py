@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import numpy.typing as npt
 
@@ -60,6 +62,16 @@ class Seekers:
         self.reach[row] = m.reach_of(filters)
         length = np.sqrt(np.square(values[: 2 * DIMS], dtype=np.float64).sum())
         self.margin[row] = _MARGIN + _ROUNDING * length * self._market.scale[0]
+
+    def digest(self, row: int) -> bytes:
+        """16 bytes, the same for the same person as they are compared."""
+        state = hashlib.blake2b(digest_size=16)
+        for column in (
+            *(self.vectors, self.selectivity, self.popularity, self.born, self.born_from),
+            *(self.born_to, self.seeks, self.gender, self.place, self.reach),
+        ):
+            state.update(column[row].tobytes())
+        return state.digest()
 
     def eligible(self, row: int, filters: Filters) -> npt.NDArray[np.bool_]:
         """(tiles) where there may be somebody for this row."""

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from google.protobuf.message import DecodeError
 
 from eros.accounts.v1 import profile_pb2
 from eros_common.ids import user_id_from_bytes
@@ -54,6 +55,14 @@ def analyze(
         words,
         model.usual_price,
     )
+
+
+def analyzed(profile: bytes, model: Model, year: int, leaning: bytes = b"") -> Record:
+    """`analyze` of a serialized profile; raises ValueError for one that cannot be read."""
+    try:
+        return analyze(profile_pb2.MatchingProfile.FromString(profile), model, year, leaning)
+    except (DecodeError, ValueError) as error:
+        raise ValueError(f"unreadable profile: {error}") from error
 
 
 def missing_of(profile: profile_pb2.MatchingProfile) -> tuple[str, ...]:

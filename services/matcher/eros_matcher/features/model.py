@@ -91,6 +91,11 @@ class Model:
     spreads: tuple[float, ...] = ()
     """What the learner goes on from (`eros_matcher.learning.learned.Spread`)."""
 
+    @property
+    def was_learned(self) -> bool:
+        """Whether it is one to go on from, and not one set by hand."""
+        return bool(self.spreads and self.tower_taste)
+
 
 def by_hand(seed: int = SEED) -> Model:
     """Model version 1; the same for the same seed on every machine and Python."""
@@ -150,6 +155,7 @@ def parse(body: bytes) -> Model:
         len(model.age_weights) != AGE_HARMONICS
         or len(model.waves) != PLACE_WAVES
         or {len(model.selects), len(model.attracts)} != {len(BIAS_INPUTS)}
+        or not 0 <= model.mutual < 1
         or towers not in ({0}, {TOWER_INPUTS * LATENT_DIMS})
     ):
         raise BrokenModelError("of another shape")

@@ -45,23 +45,24 @@ class Kernel:
             *(_POINTER, _POINTER, _INT, _INT, _INT, _INT),
             *(_POINTER, _POINTER, *_SEEKERS, _POINTER),
             *((_POINTER,) * 11),
-            *(_INT, _DOUBLE, _POINTER, _POINTER),
+            *(_INT, _DOUBLE, _DOUBLE, _POINTER, _POINTER),
             *(_POINTER, _POINTER, _INT, *(_POINTER,) * 13),
         )
         self.settle = self._function(
             "eros_settle",
             *(_POINTER, _INT, _POINTER, _POINTER, *(_POINTER,) * 7),
-            *(_DOUBLE, _POINTER, _POINTER, _INT, *(_POINTER,) * 11),
+            *(_DOUBLE, _DOUBLE, _POINTER, _POINTER, _INT, *(_POINTER,) * 11),
         )
         self.pairs = self._function(
             "eros_pairs",
             *(_INT, _POINTER, _INT, _POINTER, _POINTER, _POINTER, *_SEEKERS),
             *((_POINTER,) * 9),
-            *(_INT, _POINTER, _POINTER, _POINTER, _POINTER, _POINTER),
+            *(_INT, _DOUBLE, _POINTER, _POINTER, _POINTER, _POINTER, _POINTER),
         )
         self.raise_need = self._function(
             "eros_raise_need",
-            *(_INT, _POINTER, _INT, _POINTER, _POINTER, _POINTER, _DOUBLE, *(_POINTER,) * 4),
+            *(_INT, _POINTER, _INT, _POINTER, _POINTER, _POINTER, _DOUBLE, _DOUBLE),
+            *((_POINTER,) * 4),
         )
 
     def _function(self, name: str, *types: Any) -> _Function:

@@ -104,7 +104,7 @@ def _total(lanes: Any, at: Any) -> Any:
 @njit
 def _score(
     row: Any, at: Any, count: Any, left: Any, right: Any, sel: Any, pop: Any,
-    m_sel: Any, m_pop: Any, weight: Any, lanes: Any, values: Any, powers: Any,
+    m_sel: Any, m_pop: Any, weight: Any, mutual: Any, lanes: Any, values: Any, powers: Any,
 ) -> None:  # fmt: skip
     """The values of a row with `count` people, at most BATCH: what they are ranked by."""
     x = row * 2 * SIZE
@@ -116,9 +116,9 @@ def _score(
         one = at[index]
         likes = _total(lanes, 2 * LANES * index) + (sel[row] + m_pop[one])
         liked = _total(lanes, 2 * LANES * index + LANES) + (pop[row] + m_sel[one])
-        odds = _one_and_exp(-types.float64(likes), powers) * _one_and_exp(
-            -types.float64(liked), powers
-        )
+        there = _one_and_exp(-types.float64(likes), powers)
+        back = _one_and_exp(-types.float64(liked), powers)
+        odds = there * back - mutual * ((there - 1.0) * (back - 1.0))
         values[index] = types.float32(types.float64(weight[one]) / odds)
 
 
@@ -196,28 +196,27 @@ def _insert(keys: Any, base: Any, most: Any, key: Any) -> None:
 
 @njit(inline="always")
 def _raise_need(
-    row: Any, keys: Any, most: Any, sel: Any, pop: Any, margin: Any, price0: Any, need: Any,
-    slope: Any, values: Any, bits: Any,
+    row: Any, keys: Any, most: Any, sel: Any, pop: Any, margin: Any, price0: Any, mutual: Any,
+    need: Any, slope: Any, values: Any, bits: Any,
 ) -> None:  # fmt: skip
     """The least that BLAS must say of a pair for it to be looked at.
 
-    2 log(1 / (1 + exp(-s / 2))) is concave in s and no less than the log of the score of any a + b
-    = s, so its tangent bounds it from above: wherever it touches, here where a person of the
-    common price would just enter. Prices then count in proportion.
+    For a given a + b = s the score is greatest where a = b, there it is 1 / (1 + 2 q + (1 - mutual)
+    q^2) with q = exp(-s / 2). The log of that is concave in s, so its tangent bounds it from above:
+    wherever it touches, here where a person of the common price would just enter. Prices then
+    count in proportion.
     """
     bits[0] = types.uint32(keys[row * most] >> _HIGH)
     floor = types.float64(values[0])
     if floor <= 0.0:
         return
     log_floor = math.log(floor)
-    root = math.sqrt(floor) * math.exp(0.5 * price0)
-    log_root = 0.5 * (log_floor + price0)
-    if root > 0.999:
-        root = 0.999
-        log_root = math.log(root)
-    touch = 2.0 * (log_root - math.log(1.0 - root))
-    steep = 1.0 / (1.0 - root)
-    bound = touch + (log_floor - 2.0 * log_root) * steep
+    rest = 1.0 - mutual
+    above = max(math.exp(-log_floor - price0) - 1.0, 0.002)
+    # The q at which the score is 1 / (1 + above), without cancellation.
+    q = above / (1.0 + math.sqrt(1.0 + rest * above))
+    steep = (1.0 + above) / (q + rest * q * q)
+    bound = (log_floor + math.log(1.0 + above)) * steep - 2.0 * math.log(q)
     need[row] = types.float32(
         bound - types.float64(margin[row]) - types.float64(sel[row]) - types.float64(pop[row])
     )
@@ -266,7 +265,7 @@ def _promising(sums: Any, base: Any, count: Any, wanted: Any) -> Any:
 def _take(
     row: Any, base: Any, count: Any, steep: Any, waiting_at: Any, waiting_sum: Any,
     left: Any, right: Any, sel: Any, pop: Any, margin: Any,
-    m_sel: Any, m_pop: Any, m_price: Any, weight: Any, price0: Any,
+    m_sel: Any, m_pop: Any, m_price: Any, weight: Any, price0: Any, mutual: Any,
     keys: Any, held: Any, most: Any, need: Any, slope: Any,
     order: Any, chosen: Any, lanes: Any, values: Any, bits: Any, powers: Any,
 ) -> Any:  # fmt: skip
@@ -309,7 +308,7 @@ def _take(
                 batch += types.int64(one > fresh)
                 done += 1
             _score(
-                row, chosen, batch, left, right, sel, pop, m_sel, m_pop, weight,
+                row, chosen, batch, left, right, sel, pop, m_sel, m_pop, weight, mutual,
                 lanes, values, powers,
             )  # fmt: skip
             exact += batch
@@ -323,7 +322,7 @@ def _take(
             held[row] = most - room
             if room == 0 and entered:
                 _raise_need(
-                    row, keys, most, sel, pop, margin, price0, need, slope, values, bits
+                    row, keys, most, sel, pop, margin, price0, mutual, need, slope, values, bits
                 )  # fmt: skip
     return exact
 
@@ -334,7 +333,7 @@ def scan(
     sel: Any, pop: Any, seeks: Any, gender: Any, born: Any, born_from: Any, born_to: Any,
     place: Any, reach: Any, margin: Any,
     m_sel: Any, m_pop: Any, m_both: Any, m_price: Any, weight: Any, m_group: Any, m_born: Any,
-    m_from: Any, m_to: Any, m_place: Any, m_reach: Any, people: Any, price0: Any,
+    m_from: Any, m_to: Any, m_place: Any, m_reach: Any, people: Any, price0: Any, mutual: Any,
     left_out: Any, left_start: Any,
     keys: Any, held: Any, most: Any, need: Any, slope: Any,
     waiting: Any, waiting_at: Any, waiting_sum: Any, mask: Any, octets: Any,
@@ -354,7 +353,7 @@ def scan(
         if listed + width > WAITING:
             exact += _take(
                 row, row * WAITING, listed, slope[row], waiting_at, waiting_sum,
-                left, right, sel, pop, margin, m_sel, m_pop, m_price, weight, price0,
+                left, right, sel, pop, margin, m_sel, m_pop, m_price, weight, price0, mutual,
                 keys, held, most, need, slope, order, chosen, lanes, values, bits, powers,
             )  # fmt: skip
             listed = types.int64(0)
@@ -389,7 +388,7 @@ def scan(
         elif found > 0:
             exact += _take(
                 row, base, found, steep, waiting_at, waiting_sum,
-                left, right, sel, pop, margin, m_sel, m_pop, m_price, weight, price0,
+                left, right, sel, pop, margin, m_sel, m_pop, m_price, weight, price0, mutual,
                 keys, held, most, need, slope, order, chosen, lanes, values, bits, powers,
             )  # fmt: skip
     return exact
@@ -397,7 +396,7 @@ def scan(
 
 def settle(
     rows: Any, count: Any, left: Any, right: Any, sel: Any, pop: Any, margin: Any,
-    m_sel: Any, m_pop: Any, m_price: Any, weight: Any, price0: Any,
+    m_sel: Any, m_pop: Any, m_price: Any, weight: Any, price0: Any, mutual: Any,
     keys: Any, held: Any, most: Any, need: Any, slope: Any,
     waiting: Any, waiting_at: Any, waiting_sum: Any,
     order: Any, chosen: Any, lanes: Any, values: Any, bits: Any, powers: Any,
@@ -410,7 +409,7 @@ def settle(
             continue
         exact += _take(
             row, row * WAITING, waiting[row], slope[row], waiting_at, waiting_sum,
-            left, right, sel, pop, margin, m_sel, m_pop, m_price, weight, price0,
+            left, right, sel, pop, margin, m_sel, m_pop, m_price, weight, price0, mutual,
             keys, held, most, need, slope, order, chosen, lanes, values, bits, powers,
         )  # fmt: skip
         waiting[row] = 0
@@ -423,7 +422,7 @@ def pairs(
     sel: Any, pop: Any, seeks: Any, gender: Any, born: Any, born_from: Any, born_to: Any,
     place: Any, reach: Any,
     m_sel: Any, m_pop: Any, weight: Any, m_group: Any, m_born: Any, m_from: Any, m_to: Any,
-    m_place: Any, m_reach: Any, people: Any,
+    m_place: Any, m_reach: Any, people: Any, mutual: Any,
     chosen: Any, lanes: Any, values: Any, bits: Any, powers: Any,
 ) -> Any:  # fmt: skip
     """The keys of one row with given people, 0 where they do not fit."""
@@ -436,7 +435,7 @@ def pairs(
         ):  # fmt: skip
             chosen[0] = at
             _score(
-                row, chosen, 1, left, right, sel, pop, m_sel, m_pop, weight,
+                row, chosen, 1, left, right, sel, pop, m_sel, m_pop, weight, mutual,
                 lanes, values, powers,
             )  # fmt: skip
             out[index] = _key(bits[0], at)
@@ -447,11 +446,11 @@ def pairs(
 
 
 def raise_need(
-    row: Any, keys: Any, most: Any, sel: Any, pop: Any, margin: Any, price0: Any, need: Any,
-    slope: Any, values: Any, bits: Any,
+    row: Any, keys: Any, most: Any, sel: Any, pop: Any, margin: Any, price0: Any, mutual: Any,
+    need: Any, slope: Any, values: Any, bits: Any,
 ) -> Any:  # fmt: skip
     """For a row that was put back with all the keys it can hold."""
-    _raise_need(row, keys, most, sel, pop, margin, price0, need, slope, values, bits)
+    _raise_need(row, keys, most, sel, pop, margin, price0, mutual, need, slope, values, bits)
     return types.int64(0)
 
 
@@ -461,16 +460,32 @@ _SCRATCH = (I32, I32, F32, F32, U32, F64)
 SIGNATURES = {
     scan: (
         *(F32, I64, INT, INT, INT, INT, F32, F32, *_SEEKERS, F32),
-        *(F32, F32, F32, F32, F32, U8, U8, U8, U8, F32, F32, INT, types.float64),
-        *(I32, I64, U64, I64, INT, F32, F32, *_WAITING, U8, U64, *_SCRATCH),
+        *(F32, F32, F32, F32, F32, U8, U8, U8, U8, F32, F32, INT),
+        *(
+            types.float64,
+            types.float64,
+            I32,
+            I64,
+            U64,
+            I64,
+            INT,
+            F32,
+            F32,
+            *_WAITING,
+            U8,
+            U64,
+            *_SCRATCH,
+        ),
     ),
     settle: (
-        *(I64, INT, F32, F32, F32, F32, F32, F32, F32, F32, F32, types.float64),
-        *(U64, I64, INT, F32, F32, *_WAITING, *_SCRATCH),
+        *(I64, INT, F32, F32, F32, F32, F32, F32, F32, F32, F32),
+        *(types.float64, types.float64, U64, I64, INT, F32, F32, *_WAITING, *_SCRATCH),
     ),
     pairs: (
         *(INT, I32, INT, U64, F32, F32, *_SEEKERS),
-        *(F32, F32, F32, U8, U8, U8, U8, F32, F32, INT, *_SCRATCH[1:]),
+        *(F32, F32, F32, U8, U8, U8, U8, F32, F32, INT, types.float64, *_SCRATCH[1:]),
     ),
-    raise_need: (INT, U64, INT, F32, F32, F32, types.float64, F32, F32, F32, U32),
+    raise_need: (
+        *(INT, U64, INT, F32, F32, F32, types.float64, types.float64, F32, F32, F32, U32),
+    ),
 }

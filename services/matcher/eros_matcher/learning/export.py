@@ -58,11 +58,6 @@ def theta_of(model: Model) -> Doubles:
     return np.array([model.interest_weight, *model.age_weights, model.place_weight])
 
 
-def was_learned(model: Model) -> bool:
-    """Whether it is one to go on from, and not one set by hand."""
-    return bool(model.spreads and model.tower_taste)
-
-
 def start_of(design: Design, model: Model, leanings: Floats) -> Learned:
     """The model and each one's own part (n, LEANING_FLOATS) as the learner has them."""
     shape = (TOWER_INPUTS, LATENT_DIMS)

@@ -24,6 +24,7 @@ from eros_matcher.features.analysis import leaning_of
 from eros_matcher.features.model import BIAS_INPUTS, KNOWN_DIMS, LEANING_FLOATS, Model
 from eros_matcher.features.said import said_of
 from eros_matcher.learning.helper import settings_of_helper
+from eros_matcher.learning.markets import markets_of
 from eros_matcher.market import columns
 from eros_matcher.market import market as m
 from eros_matcher.store_features import record_of
@@ -81,19 +82,21 @@ class _People:
         rows = np.array(self.rows, dtype=np.float32).reshape(count, bias + 2 * KNOWN_DIMS)
         small = np.array(self.small, dtype=np.int16).reshape(count, 5)
         places = np.array(self.places, dtype=np.float32).reshape(count, 4)
+        gender, seeks = small[:, 0].astype(np.uint8), small[:, 1].astype(np.uint8)
         return {
             "ids": np.frombuffer(b"".join(self.ids), dtype=np.uint8).reshape(count, 16),
             "bias": rows[:, :bias],
             "taste": rows[:, bias : bias + KNOWN_DIMS],
             "trait": rows[:, bias + KNOWN_DIMS :],
             "leanings": np.array(self.leanings, np.float32).reshape(count, LEANING_FLOATS),
-            "gender": small[:, 0].astype(np.uint8),
-            "seeks": small[:, 1].astype(np.uint8),
+            "gender": gender,
+            "seeks": seeks,
             "born": small[:, 2],
             "born_from": small[:, 3],
             "born_to": small[:, 4],
             "place": places[:, :3],
             "reach": places[:, 3],
+            "market": markets_of(gender, seeks, places[:, :3]),
         }
 
 

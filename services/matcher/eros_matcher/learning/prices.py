@@ -14,7 +14,8 @@ sides. Lists ordered by K(u, v) a_v, that is by log p(u, v) - price_v with the p
 then ask for nobody more than for others. `quiet` is the small surplus of staying alone; it bounds
 the factor of people whom hardly anybody fits.
 
-Only people who pass each other's filters count. The balance is found on at most SAMPLE people; the
+Only people who pass each other's filters count. Every market (`eros_matcher.learning.markets`) has
+a balance of its own, found on at most SAMPLE of its people, of every gender and wish enough; the
 others' factors follow from it by the same equation. K is made block by block and never kept.
 """
 
@@ -27,10 +28,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from eros_matcher.learning.design import Doubles, Floats
+from eros_matcher.learning.design import Doubles, Floats, Ints
 from eros_matcher.learning.learned import Vectors
+from eros_matcher.learning.markets import markets_of
 
 Bools = npt.NDArray[np.bool_]
+Positions = npt.NDArray[np.intp]
 
 TEMPERATURE: Final = 0.5
 STRENGTH: Final = 1.0
@@ -40,6 +43,8 @@ MOST: Final = 4.0
 _ROUNDS: Final = 30
 _BLOCK: Final = 32
 _QUIET: Final = 0.02
+_LEAST_SAMPLED: Final = 256
+"""Of each gender and wish, where there are so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,30 +85,36 @@ class Stage(IntEnum):
     EXTEND = 2
 
 
-class Balance:
-    """Call `step` until it says True; then `prices` has them. Nobody in the market: all zero."""
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Everybody, as the balances see them."""
 
-    def __init__(
-        self,
-        vectors: Vectors,
-        rules: Rules,
-        *,
-        mutual: float,
-        seed: int,
-        temperature: float = TEMPERATURE,
-        strength: float = STRENGTH,
-        sample: int = SAMPLE,
-    ) -> None:
-        self._vectors = vectors
-        self._rules = rules
-        self._mutual = mutual
-        self._temperature = temperature
-        self._strength = strength
-        people = len(vectors.selectivity)
-        chosen = np.arange(people)
-        if people > sample:
-            chosen = np.random.default_rng(seed).choice(people, sample, replace=False)
-        self._sample = np.sort(chosen).astype(np.intp)
+    vectors: Vectors
+    rules: Rules
+    mutual: float
+    temperature: float
+
+    def surplus(self, rows: Positions, columns: Positions, shift: float) -> Floats:
+        """(rows, columns) K, divided by exp(shift)."""
+        vectors = self.vectors
+        a = vectors.taste[rows] @ vectors.trait[columns].T
+        a += vectors.selectivity[rows, None] + vectors.popularity[columns]
+        b = vectors.trait[rows] @ vectors.taste[columns].T
+        b += vectors.popularity[rows, None] + vectors.selectivity[columns]
+        ea, eb = np.exp(-np.clip(a, -30, 30)), np.exp(-np.clip(b, -30, 30))
+        surplus = -np.log(1 + ea + eb + np.float32(1 - self.mutual) * ea * eb)
+        surplus = surplus / np.float32(self.temperature) - np.float32(shift)
+        kernel: Floats = np.where(self.rules.fit(rows, columns), np.exp(surplus), 0)
+        return kernel
+
+
+class MarketBalance:
+    """The balance of one market. Call `step` until it says True; then `logs` has the factors."""
+
+    def __init__(self, crowd: Crowd, people: Positions, sample: int, seed: int) -> None:
+        self._crowd = crowd
+        self._people = people
+        self._sample, self._weights = _sampled(crowd.rules, people, sample, seed)
         self.stage = Stage.SCALE
         self.round = 0
         self.block = 0
@@ -111,16 +122,17 @@ class Balance:
         """Nats that K is divided by, so that sums are about one."""
         self.sums: Doubles = np.zeros(len(self._sample))
         self.factors: Doubles = np.ones(len(self._sample))
-        self.prices: Floats = np.zeros(people, dtype=np.float32)
+        self.logs: Doubles = np.zeros(len(people))
+        """Of each one's factor; no number for whom nobody fits."""
+        self.imbalance = 0.0
+        """How far, in nats, factors still moved in the last round: a mean over the sample."""
 
     def step(self) -> bool:
         """One block of rows; True when all is done."""
-        if not len(self._sample) or self._strength == 0:
-            return True
         if self.stage is Stage.EXTEND:
             return self._extend()
         part = slice(self.block * _BLOCK, (self.block + 1) * _BLOCK)
-        self.sums[part] = self._kernel(self._sample[part]) @ self.factors
+        self.sums[part] = self._sums_of(self._sample[part])
         self.block += 1
         if part.stop < len(self._sample):
             return False
@@ -131,46 +143,108 @@ class Balance:
             self.stage = Stage.BALANCE
             return False
         # Half a step in the logarithm: whole ones swing to and fro between the two sides.
-        self.factors = np.sqrt(self.factors * _factors(self.sums))
+        before = self.factors
+        self.factors = np.sqrt(before * _factors(self.sums))
         self.round += 1
         if self.round == _ROUNDS:
+            self.imbalance = float(np.abs(np.log(self.factors / before)).mean())
             self.stage = Stage.EXTEND
         return False
 
     def _extend(self) -> bool:
         part = slice(self.block * _BLOCK, (self.block + 1) * _BLOCK)
-        rows = np.arange(len(self.prices))[part]
-        sums = self._kernel(rows) @ self.factors
-        logs = np.where(sums > 0, np.log(_factors(sums)), np.nan)
-        self.prices[part] = -self._strength * self._temperature * logs
+        sums = self._sums_of(self._people[part])
+        self.logs[part] = np.where(sums > 0, np.log(_factors(sums)), np.nan)
         self.block += 1
-        if part.stop < len(self.prices):
+        return part.stop >= len(self._people)
+
+    def _sums_of(self, rows: Positions) -> Doubles:
+        kernel = self._crowd.surplus(rows, self._sample, self.shift)
+        sums: Doubles = kernel @ (self.factors * self._weights)
+        return sums
+
+
+class Balance:
+    """Call `step` until it says True; then `prices` has them. Nobody in the market: all zero.
+
+    `market` (n) numbers everybody's market (`eros_matcher.learning.markets.markets_of`).
+    """
+
+    def __init__(
+        self,
+        vectors: Vectors,
+        rules: Rules,
+        market: Ints,
+        *,
+        mutual: float,
+        seed: int,
+        temperature: float = TEMPERATURE,
+        strength: float = STRENGTH,
+        sample: int = SAMPLE,
+    ) -> None:
+        self._crowd = Crowd(vectors, rules, mutual, temperature)
+        self._strength = strength
+        self._most_sampled = sample
+        self._seed = seed
+        self._order = np.argsort(market, kind="stable")
+        self._bounds = np.flatnonzero(np.diff(market[self._order], prepend=-1, append=-1))
+        self.markets = len(self._bounds) - 1 if len(market) else 0
+        self._next = 0
+        self._now: MarketBalance | None = None
+        self._moved = 0.0
+        self.prices: Floats = np.zeros(len(market), dtype=np.float32)
+
+    @property
+    def imbalance(self) -> float:
+        """How far factors still moved in the last round, in nats: a mean over the people."""
+        return self._moved / max(len(self.prices), 1)
+
+    def step(self) -> bool:
+        """One block of rows of one market; True when all is done."""
+        if self._next == self.markets or self._strength == 0:
+            return True
+        people = self._order[self._bounds[self._next] : self._bounds[self._next + 1]]
+        if self._now is None:
+            self._now = MarketBalance(self._crowd, people, self._most_sampled, self._seed)
+        if not self._now.step():
             return False
-        self._level()
+        scale = -self._strength * self._crowd.temperature
+        self.prices[people] = _levelled(scale * self._now.logs, self._crowd.rules.gender[people])
+        self._moved += self._now.imbalance * len(people)
+        self._next, self._now = self._next + 1, None
+        if self._next < self.markets:
+            return False
+        self.prices = np.clip(self.prices - self.prices.min(), 0, MOST).astype(np.float32)
         return True
 
-    def _level(self) -> None:
-        """Prices compare people of one gender: between genders the balance leaves them open."""
-        for gender in np.unique(self._rules.gender):
-            of_it = self._rules.gender == gender
-            known = self.prices[of_it & np.isfinite(self.prices)]
-            if len(known):
-                self.prices[of_it] -= np.median(known)
-        # Whom nobody fits is in no list: any price does.
-        self.prices = np.nan_to_num(self.prices, nan=0.0)
-        self.prices = np.clip(self.prices - self.prices.min(), 0, MOST).astype(np.float32)
 
-    def _kernel(self, rows: npt.NDArray[np.intp]) -> Floats:
-        vectors, columns = self._vectors, self._sample
-        a = vectors.taste[rows] @ vectors.trait[columns].T
-        a += vectors.selectivity[rows, None] + vectors.popularity[columns]
-        b = vectors.trait[rows] @ vectors.taste[columns].T
-        b += vectors.popularity[rows, None] + vectors.selectivity[columns]
-        ea, eb = np.exp(-np.clip(a, -30, 30)), np.exp(-np.clip(b, -30, 30))
-        surplus = -np.log(1 + ea + eb + np.float32(1 - self._mutual) * ea * eb)
-        surplus = surplus / np.float32(self._temperature) - np.float32(self.shift)
-        kernel: Floats = np.where(self._rules.fit(rows, columns), np.exp(surplus), 0)
-        return kernel
+def _sampled(rules: Rules, people: Positions, most: int, seed: int) -> tuple[Positions, Doubles]:
+    """Some of the people, ascending, and how many each of them stands for, one on average."""
+    if len(people) <= most:
+        return people, np.ones(len(people))
+    random = np.random.default_rng(seed)
+    kind = rules.gender[people].astype(np.int64) << 3 | rules.seeks[people]
+    chosen: list[Positions] = []
+    weights: list[Doubles] = []
+    for one in np.unique(kind):
+        of_it = people[kind == one]
+        # The few who seek each other have a balance too: a proportional sample might miss them.
+        count = min(len(of_it), max(_LEAST_SAMPLED, round(most * len(of_it) / len(people))))
+        chosen.append(random.choice(of_it, count, replace=False))
+        weights.append(np.full(count, len(of_it) / count))
+    sample, weight = np.concatenate(chosen), np.concatenate(weights)
+    order = np.argsort(sample)
+    return sample[order], weight[order] / weight.mean()
+
+
+def _levelled(prices: Doubles, gender: npt.NDArray[np.uint8]) -> Doubles:
+    """Prices compare people of one gender and market: the balance leaves the rest open."""
+    for one in np.unique(gender):
+        known = prices[(gender == one) & np.isfinite(prices)]
+        if len(known):
+            prices[gender == one] -= np.median(known)
+    # Whom nobody fits is in no list: any price does.
+    return np.nan_to_num(prices, nan=0.0)
 
 
 def _factors(sums: Doubles) -> Doubles:
@@ -193,6 +267,7 @@ def balanced(
     balance = Balance(
         vectors,
         rules,
+        markets_of(rules.gender, rules.seeks, rules.place),
         mutual=mutual,
         seed=seed,
         temperature=temperature,

@@ -87,6 +87,8 @@ async def _publish(pool: asyncpg.Pool, version: int, year: int) -> None:
             """,
             _KEPT,
         )
+        # What was found under another model says nothing under this one.
+        await connection.execute("DELETE FROM matcher.kept WHERE model_version < $1", version)
     log.info("published", version=version, people=made, seconds=round(time.monotonic() - began, 3))
 
 

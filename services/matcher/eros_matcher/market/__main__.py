@@ -75,6 +75,7 @@ async def _read(pool: asyncpg.Pool, model_version: int, year: int) -> tuple[Mark
                     builder.add(
                         *(person.user_id.bytes, person.filters, person.vector, row["tokens"]),
                         price=person.price,
+                        written=row["written"],
                     )
     return builder.build(), snapshot, builder.dropped
 

@@ -13,9 +13,8 @@ from eros_matcher.domain.people import Filters
 from eros_matcher.features.model import DIMS, VECTOR_FLOATS
 from eros_matcher.kernel.shape import SIZE
 from eros_matcher.market import market as m
-from eros_matcher.market.cutting import cut
 from eros_matcher.market.market import Market
-from eros_matcher.market.tiles import born_of_tiles, digests_of, masks_of, places_of
+from eros_matcher.market.tiles import born_of_tiles, even, masks_of, places_of
 
 GREATEST: Final = 1e4
 """A vector with a number beyond is broken: no model of ours makes one."""
@@ -39,6 +38,8 @@ class Columns:
     """(n, 16)"""
     prices: m.Floats
     """(n)"""
+    written: npt.NDArray[np.uint64]
+    """(n) the transaction that last changed each."""
 
 
 @dataclass(slots=True)
@@ -57,11 +58,19 @@ class MarketBuilder:
     _places: list[tuple[float, float, float, float]] = field(default_factory=list)
     _tokens: list[bytes] = field(default_factory=list)
     _prices: list[float] = field(default_factory=list)
+    _written: list[int] = field(default_factory=list)
 
     def add(
-        self, user: bytes, filters: Filters, vector: bytes, tokens: bytes, price: float = 0.0
+        self,
+        user: bytes,
+        filters: Filters,
+        vector: bytes,
+        tokens: bytes,
+        price: float = 0.0,
+        written: int = 0,
     ) -> None:
-        """One person: id (16 bytes), filters, vector and tokens as stored, congestion price.
+        """One person: id (16 bytes), filters, vector and tokens as stored, congestion price, and
+        the transaction that last changed any of it.
 
         A price that is none counts as 0.
         """
@@ -77,6 +86,7 @@ class MarketBuilder:
         self._places.append((*m.place_of(filters), m.reach_of(filters)))
         self._tokens.append(tokens[:128].ljust(128, b"\0"))
         self._prices.append(price if 0 <= price < GREATEST else 0.0)
+        self._written.append(written)
 
     def build(self) -> Market:
         people = len(self._ids)
@@ -88,6 +98,7 @@ class MarketBuilder:
                 places=np.array(self._places, dtype=np.float64).reshape(people, 4),
                 tokens=np.frombuffer(b"".join(self._tokens), dtype="<u8").reshape(people, 16),
                 prices=np.array(self._prices, dtype=np.float32),
+                written=np.array(self._written, dtype=np.uint64),
             )
         )
 
@@ -116,11 +127,9 @@ def market_of_columns(columns: Columns) -> Market:
     vocabulary, frequency = np.unique(tokens[tokens > 0], return_counts=True)
     group, born, born_from, born_to = (small[:, k].astype(np.uint8) for k in (0, 2, 3, 4))
     price = columns.prices[order]
-    bounds = cut(ids)
-    compared = (
-        *(ids, vectors, selectivity, popularity, price, group, born, born_from, born_to),
-        *(place, reach),
-    )
+    written = columns.written[order]
+    by_written = np.argsort(written, kind="stable").astype(np.int32)
+    bounds = even(people)
     return Market(
         ids=ids,
         by_id=np.argsort(ids.reshape(-1).view("S16")).astype(np.int32),
@@ -139,8 +148,9 @@ def market_of_columns(columns: Columns) -> Market:
         tokens=tokens,
         vocabulary=vocabulary,
         frequency=frequency.astype(np.int32),
+        written=written[by_written],
+        by_written=by_written,
         bounds=bounds,
-        tile_digest=digests_of(bounds, compared),
         tile_genders=masks_of(group >> np.uint8(3), bounds),
         tile_seeks=masks_of(group & np.uint8(7), bounds),
         tile_born=born_of_tiles(bounds, born, born_from, born_to),

@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from eros_matcher.market import columns
+from eros_matcher.market.market import HISTORY
 
+LAYOUT: Final = 2
+"""Of a file's arrays; one of another layout is built anew."""
 _KEPT: Final = 2
 """Files that stay: a batch may just be opening the one before."""
 
@@ -35,6 +38,7 @@ class MarketStamp:
     people: int
     built_at: float
     seconds: float
+    layout: int
 
 
 class MarketFiles:
@@ -53,12 +57,13 @@ class MarketFiles:
             yield
 
     def current(self, model_version: int, year: int) -> MarketStamp | None:
-        """The newest file, if it is of this model and year."""
+        """The newest file, if it is of this model, year and layout."""
         try:
             stamp = MarketStamp(**json.loads(self._pointer.read_bytes()))
         except (OSError, ValueError, TypeError):
             return None
-        wanted = (stamp.model_version, stamp.year) == (model_version, year)
+        found = stamp.model_version, stamp.year, stamp.layout
+        wanted = found == (model_version, year, LAYOUT)
         return stamp if wanted and self.path_of(stamp).exists() else None
 
     def path_of(self, stamp: MarketStamp) -> Path:
@@ -74,9 +79,10 @@ class MarketFiles:
         started: float,
     ) -> MarketStamp:
         """Write a file, make it current and remove what is older than the one before."""
-        version = columns.digest(arrays)
+        content = {name: array for name, array in arrays.items() if name not in HISTORY}
+        version = columns.digest(content)
         stamp = MarketStamp(
-            file=f"market.{model_version}.{version}",
+            file=f"market.{model_version}.{LAYOUT}.{version}",
             version=version,
             model_version=model_version,
             year=year,
@@ -84,10 +90,14 @@ class MarketFiles:
             people=len(arrays["ids"]),
             built_at=time.time(),
             seconds=time.time() - started,
+            layout=LAYOUT,
         )
         if not self.path_of(stamp).exists():
             temporary = self._directory / f".{stamp.file}.{os.getpid()}"
-            columns.write(temporary, arrays, {"model_version": model_version, "year": year})
+            # What is not finished when a snapshot is taken has this number or a higher one.
+            since = int(snapshot.split(":", maxsplit=1)[0])
+            meta = {"model_version": model_version, "year": year, "since": since}
+            columns.write(temporary, arrays, meta)
             temporary.rename(self.path_of(stamp))
         pointer = self._pointer.with_suffix(".new")
         pointer.write_text(json.dumps(asdict(stamp)))

@@ -2,10 +2,6 @@
 
 People are ordered by gender and whom they seek, then by a coarse grid of places, then by age, so
 that a tile is nearly uniform and most tiles are none of a given person's business.
-
-A tile ends where a person's id says so, not after a number of people: somebody who comes, changes
-or goes alters the tile they are in and perhaps the next, and all others stay what they were, on
-every host alike. That is how the next night knows what it need not look at again.
 """
 
 from __future__ import annotations
@@ -28,6 +24,8 @@ Ints = npt.NDArray[np.int64]
 
 TILE: Final = 1024
 """People a tile at most."""
+HISTORY: Final = ("written", "by_written")
+"""Columns that say when people changed; two markets are the same whatever these say."""
 FIRST_YEAR: Final = 1900
 """Birth years are stored as bytes counted from here."""
 NOWHERE: Final = (1e9, 0.0, 0.0)
@@ -74,10 +72,12 @@ class Market:
     """(w) all tokens, ascending."""
     frequency: npt.NDArray[np.int32]
     """(w) how many people have each."""
+    written: npt.NDArray[np.uint64]
+    """(n) the transactions that last changed each, ascending;"""
+    by_written: npt.NDArray[np.int32]
+    """(n) positions in that order."""
     bounds: Ints
     """(tiles + 1) where each tile begins, and where the last one ends;"""
-    tile_digest: npt.NDArray[np.uint64]
-    """(tiles) of all that is compared of its people;"""
     tile_genders: Bytes
     """(tiles) masks: who is in the tile,"""
     tile_seeks: Bytes
@@ -117,6 +117,12 @@ class Market:
             return cls(**arrays)
         except TypeError as error:
             raise BrokenFileError(f"another layout: {error}") from error
+
+    def changed_since(self, transaction: int) -> npt.NDArray[np.int32]:
+        """Where those are who were changed by this transaction or a later one."""
+        first = int(np.searchsorted(self.written, np.uint64(transaction)))
+        changed: npt.NDArray[np.int32] = self.by_written[first:]
+        return changed
 
     def positions(self, ids: bytes | memoryview) -> npt.NDArray[np.int32]:
         """Where these people (16 bytes each) are; those not in the market are left out."""

@@ -1,15 +1,18 @@
-"""What each tile holds, so that whole tiles can be left out or recognised."""
+"""What each tile holds, so that whole tiles can be left out."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 
-from eros_matcher.market.columns import Array
-from eros_matcher.market.market import Bytes, Floats, Ints
+from eros_matcher.market.market import TILE, Bytes, Floats, Ints
+
+
+def even(people: int) -> Ints:
+    """(tiles + 1) bounds of as few tiles as TILE allows, all of nearly the same size."""
+    tiles = -(-people // TILE)
+    return np.arange(tiles + 1, dtype=np.int64) * people // max(tiles, 1)
 
 
 def masks_of(values: Bytes, bounds: Ints) -> Bytes:
@@ -43,15 +46,4 @@ def places_of(bounds: Ints, place: Floats, reach: Floats) -> Floats:
         radius = np.sqrt(((here - centre) ** 2).sum(axis=1)).max()
         # Rounded outwards: a tile that is taken for nothing costs little, one left out is wrong.
         result[tile] = (*centre, radius * 1.0001 + 0.01, np.sqrt(reach[start:end].max()))
-    return result
-
-
-def digests_of(bounds: Ints, columns: Sequence[Array]) -> np.typing.NDArray[np.uint64]:
-    """(tiles) equal for tiles of the same people with the same values, on every host."""
-    result = np.zeros(len(bounds) - 1, dtype=np.uint64)
-    for tile, (start, end) in enumerate(pairwise(bounds)):
-        state = hashlib.blake2b(digest_size=8)
-        for column in columns:
-            state.update(np.ascontiguousarray(column[start:end]).data)
-        result[tile] = int.from_bytes(state.digest(), "little")
     return result

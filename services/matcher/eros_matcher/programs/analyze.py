@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from google.protobuf.message import DecodeError
-
-from eros.accounts.v1 import profile_pb2
 from eros_matcher.compute.program import BatchInput, Progress, RowError
-from eros_matcher.features.analysis import analyze
+from eros_matcher.features.analysis import analyzed
 from eros_matcher.features.model import parse
 from eros_matcher.programs.payload import Payload, pack_analyzed
 
@@ -42,11 +39,10 @@ class AnalyzeProgram:
         for row in now:
             data, leaning = self._payload.row(row)
             try:
-                profile = profile_pb2.MatchingProfile.FromString(bytes(data))
-                record = analyze(profile, self._model, self._year, bytes(leaning))
-                self._results[row] = pack_analyzed(self._model_version, record)
-            except (DecodeError, ValueError) as error:
-                raise RowError(row, f"unreadable profile: {error}") from error
+                record = analyzed(bytes(data), self._model, self._year, bytes(leaning))
+            except ValueError as error:
+                raise RowError(row, str(error)) from error
+            self._results[row] = pack_analyzed(self._model_version, record)
         return Progress(-(-len(now) // _ROWS_A_UNIT), now)
 
     def snapshot(self, row: int) -> bytes:

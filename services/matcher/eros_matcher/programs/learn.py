@@ -23,7 +23,7 @@ from eros_matcher.features.said import TIES_OF_COLUMNS
 from eros_matcher.learning import state as states
 from eros_matcher.learning.course import PLENTY, Course
 from eros_matcher.learning.design import Behaviour, Design, finite
-from eros_matcher.learning.export import leanings_of, model_of, start_of, theta_of, was_learned
+from eros_matcher.learning.export import leanings_of, model_of, start_of, theta_of
 from eros_matcher.learning.learned import vectors
 from eros_matcher.learning.prices import Balance, Rules
 from eros_matcher.market import columns
@@ -63,6 +63,7 @@ class LearnProgram:
             arrays, self._meta = columns.read(self._file)
             self._ids = arrays["ids"]
             self._design, behaviour, self._rules, leanings = _opened(arrays)
+            self._market = arrays["market"]
         except (columns.BrokenFileError, KeyError, ValueError) as error:
             raise RowError(row, f"what is to be learned from cannot be read: {error}") from error
         self._balance = None
@@ -75,7 +76,7 @@ class LearnProgram:
             behaviour,
             seed=self._header["seed"],
             latent=LATENT_DIMS,
-            start=start if was_learned(self._before) or not len(behaviour) else None,
+            start=start if self._before.was_learned or not len(behaviour) else None,
             prior=theta_of(by_hand()),
         )
         if state is not None:
@@ -118,6 +119,7 @@ class LearnProgram:
         return Balance(
             vectors(self._design, course.learned),
             self._rules,
+            self._market,
             mutual=course.learned.mutual,
             seed=self._header["seed"],
             strength=self._header["strength"],

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from eros_common.ids import UserId
+from eros_matcher.domain.kept import Kept
+from eros_matcher.domain.kept import pack as pack_kept
+from eros_matcher.domain.kept import unpack as unpack_kept
 from eros_matcher.domain.lists import Suggestion
 from eros_matcher.features.record import Record
 from eros_matcher.features.record import pack as pack_record
@@ -88,17 +92,20 @@ class Found:
     model_version: int
     market_version: str
     suggestions: tuple[Suggestion, ...]
+    kept: Kept | None = None
+    """What the next search need not look for again."""
 
 
 def pack_found(found: Found) -> bytes:
     """The result as bytes; `unpack_found` is the way back."""
     people = [[s.other_id.hex, s.score, s.distance_km, s.reasons] for s in found.suggestions]
-    whole = [found.model_version, found.market_version, people]
+    kept = None if found.kept is None else b64encode(pack_kept(found.kept)).decode()
+    whole = [found.model_version, found.market_version, people, kept]
     return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def unpack_found(data: bytes) -> Found:
-    model_version, market_version, people = json.loads(data)
+    model_version, market_version, people, kept = json.loads(data)
     return Found(
         model_version,
         market_version,
@@ -106,6 +113,7 @@ def unpack_found(data: bytes) -> Found:
             Suggestion(UserId(UUID(user)), score, distance, tuple(reasons))
             for user, score, distance, reasons in people
         ),
+        None if kept is None else unpack_kept(b64decode(kept)),
     )
 
 

@@ -15,6 +15,7 @@ from eros_matcher.accounts import AccountsProfiles, KeptCards
 from eros_matcher.filling import CacheFiller
 from eros_matcher.store_cache import ValkeyLists
 from eros_matcher.store_features import PostgresFeatures
+from eros_matcher.store_kept import PostgresKept
 from eros_matcher.store_lists import PostgresLists
 from eros_matcher.store_models import PostgresModels
 from eros_matcher.work.learning import HostLearning
@@ -42,6 +43,8 @@ async def open_work(
     clock: Clock,
     data_dir: Path,
     congestion_strength: float = 1.0,
+    matches_a_day: int = 10,
+    learn_every_nights: int = 1,
 ) -> Work:
     """Wire it; `pool` is in the role eros_matcher, `data_dir` this host's for market files."""
     models = PostgresModels(pool)
@@ -52,8 +55,18 @@ async def open_work(
     lists = PostgresLists(pool)
     features = PostgresFeatures(pool)
     source = MatcherSource(
-        features, models, profiles, markets, lists, learning, congestion_strength
+        features=features,
+        models=models,
+        kept=PostgresKept(pool),
+        profiles=profiles,
+        markets=markets,
+        lists=lists,
+        learning=learning,
+        clock=clock,
+        congestion_strength=congestion_strength,
+        matches_a_day=matches_a_day,
+        learn_every_nights=learn_every_nights,
     )
     filler = CacheFiller(lists, ValkeyLists(cache))
     cards = KeptCards(profiles.of, clock.monotonic)
-    return Work(source, MatcherSink(lists, cards, filler, cache, clock, learning))
+    return Work(source, MatcherSink(lists, cards, filler, cache, clock, learning, matches_a_day))

@@ -14,12 +14,13 @@ from eros_common import logging
 from eros_common.clocks import Clock
 from eros_common.errors import ErosError
 from eros_common.ids import UserId
-from eros_matcher.domain.lists import DAILY, MatchList, Source
+from eros_matcher.domain.lists import MatchList, Source
 from eros_matcher.features.record import Record
 from eros_matcher.filling import CacheFiller
 from eros_matcher.ports import Cards, CurrentLists
 from eros_matcher.programs.payload import Found, unpack_analyzed, unpack_found, unpack_learned
 from eros_matcher.store_features import leave_market, save_records
+from eros_matcher.store_kept import save_kept
 from eros_matcher.store_lists import PostgresLists, write_beyond, write_daily
 from eros_matcher.store_locks import lock_alone
 from eros_matcher.store_models import save_learned
@@ -46,6 +47,7 @@ class MatcherSink:
     cache: Redis
     clock: Clock
     learning: HostLearning
+    matches_a_day: int
 
     async def write(
         self, connection: PoolConnectionProxy, kind: JobKind, rows: Sequence[RowResult]
@@ -132,8 +134,15 @@ class MatcherSink:
         beyond: list[MatchList] = []
         for row, found in made:
             whole = self._list(Source.MATCH, row, found)
-            daily.append(replace(whole, suggestions=found.suggestions[:DAILY]))
-            beyond.append(replace(whole, suggestions=found.suggestions[DAILY:]))
+            daily.append(replace(whole, suggestions=found.suggestions[: self.matches_a_day]))
+            beyond.append(replace(whole, suggestions=found.suggestions[self.matches_a_day :]))
+        kept = [
+            (row.lease.user_id, found.model_version, found.kept)
+            for row, found in made
+            if found.kept is not None
+        ]
+        if kept:
+            await save_kept(connection, kept)
         await write_daily(connection, daily)
         await write_beyond(connection, beyond)
 

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Final, assert_never
 
 from eros_common import logging
+from eros_common.clocks import Clock
 from eros_common.ids import UserId
+from eros_common.phases import DAY
 from eros_matcher.accounts import AccountsProfiles
 from eros_matcher.compute.program import BatchSpec
-from eros_matcher.domain.lists import BEYOND, DAILY
+from eros_matcher.domain.lists import BEYOND
 from eros_matcher.features import model as models
 from eros_matcher.features.analysis import filters_of
 from eros_matcher.features.record import Record, pack
@@ -22,6 +24,7 @@ from eros_matcher.ports import StoredModel
 from eros_matcher.programs import analyze, learn, match, prepare
 from eros_matcher.programs.payload import pack as pack_payload
 from eros_matcher.store_features import PostgresFeatures
+from eros_matcher.store_kept import PostgresKept
 from eros_matcher.store_lists import PostgresLists
 from eros_matcher.store_models import PostgresModels
 from eros_matcher.work.advising import inputs
@@ -32,7 +35,12 @@ from eros_matcher.worker.jobs import JobKind, LeasedBatch, PreparedBatch
 log = logging.get("matcher.source")
 
 SAMPLE_TILES: Final = 6
-"""What `score` looks at: about 4,400 people."""
+"""What `score` looks at: about 6,000 people."""
+SPARE: Final = 60
+"""How many more than a night needs a search looks for and keeps, where the model stays: enough for
+about five nights of ten new people."""
+_STAYING: Final = 1.5
+"""A model that is served for so many nights was not followed by another last night."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +49,15 @@ class MatcherSource:
 
     features: PostgresFeatures
     models: PostgresModels
+    kept: PostgresKept
     profiles: AccountsProfiles
     markets: HostMarkets
     lists: PostgresLists
     learning: HostLearning
+    clock: Clock
     congestion_strength: float
+    matches_a_day: int
+    learn_every_nights: int
 
     async def prepare(self, batch: LeasedBatch) -> PreparedBatch:
         """Raises ErosError, NoMarketError, NoModelError and what the database raises."""
@@ -54,15 +66,13 @@ class MatcherSource:
             case JobKind.ANALYZE:
                 return await self._analyze(batch, model)
             case JobKind.SCORE:
-                return await self._match(batch, model, wanted=BEYOND, daily=0, sample=SAMPLE_TILES)
+                return await self._match(batch, model, daily=0, sample=SAMPLE_TILES)
             case JobKind.MATCH:
-                return await self._match(
-                    batch, model, wanted=DAILY + BEYOND, daily=DAILY, sample=None
-                )
+                return await self._match(batch, model, daily=self.matches_a_day, sample=None)
             case JobKind.PREPARE:
                 return await self._advice(batch)
             case JobKind.LEARN:
-                return await self._learn(batch)
+                return await self._learn(batch, model)
             case _:
                 assert_never(batch.kind)
 
@@ -104,10 +114,13 @@ class MatcherSource:
             market_version="",
         )
 
-    async def _learn(self, batch: LeasedBatch) -> PreparedBatch:
+    async def _learn(self, batch: LeasedBatch, model: StoredModel) -> PreparedBatch:
         """One row: the model. A turn of the same night goes on with the same file."""
         (lease,) = batch.leases
         year = batch.night_now.year
+        if self._stays(model):
+            log.info("model_stays", version=model.version)
+            return PreparedBatch(None, (), (lease.user_id,))
         # What an earlier learning left behind comes first.
         await self.learning.publish(year)
         model = await self.models.current()
@@ -134,7 +147,7 @@ class MatcherSource:
         return PreparedBatch(spec, (lease.user_id,))
 
     async def _match(
-        self, batch: LeasedBatch, model: StoredModel, *, wanted: int, daily: int, sample: int | None
+        self, batch: LeasedBatch, model: StoredModel, *, daily: int, sample: int | None
     ) -> PreparedBatch:
         users = [lease.user_id for lease in batch.leases]
         year = batch.night_now.year
@@ -142,9 +155,13 @@ class MatcherSource:
         people = await self._people(users, model)
         dates = {lease.user_id: lease.list_date for lease in batch.leases}
         seen = await self.features.seen({user: dates[user] for user in people})
+        spare = SPARE if sample is None and self._keeps(model) else 0
+        kept = await self.kept.of(list(people), model.version) if spare else {}
         parts = {
-            user: (*who, seen[user].excluded, seen[user].shown) for user, who in people.items()
+            user: (*who, seen[user].excluded, seen[user].shown, kept.get(user, b""))
+            for user, who in people.items()
         }
+        wanted = daily + BEYOND
         return _prepared(
             users,
             parts,
@@ -155,15 +172,30 @@ class MatcherSource:
                 "year": year,
                 "wanted": wanted,
                 "daily": daily,
+                "spare": spare,
                 "sample": sample,
             },
             factory=match.FACTORY,
             files=(market.path,),
-            snapshot_bytes=match.snapshot_bytes(wanted),
+            snapshot_bytes=match.snapshot_bytes(wanted, spare),
             result_bytes=match.RESULT_BYTES,
             model_version=str(model.version),
             market_version=market.version,
         )
+
+    def _stays(self, model: StoredModel) -> bool:
+        """Whether tonight is too early for the next model. One set by hand waits for none."""
+        if self.learn_every_nights == 1 or not model.model.was_learned:
+            return False
+        return self._nights_of(model) < self.learn_every_nights - 0.5
+
+    def _keeps(self, model: StoredModel) -> bool:
+        """Whether it is likely that the model is still served tomorrow night."""
+        return self.learn_every_nights > 1 or self._nights_of(model) > _STAYING
+
+    def _nights_of(self, model: StoredModel) -> float:
+        """For how many nights it has been served."""
+        return (self.clock.wall() - model.published_at) * self.clock.rate / DAY
 
     async def _people(
         self, users: Sequence[UserId], model: StoredModel

@@ -39,6 +39,8 @@ async def compose(app: App[WorkerSettings]) -> None:
         clock=app.clock,
         data_dir=settings.worker_data_dir,
         congestion_strength=settings.congestion_strength,
+        matches_a_day=settings.matches_a_day,
+        learn_every_nights=settings.learn_every_nights,
     )
     store = PostgresFenceStore(pool)
     scheduler = SchedulerServiceStub(

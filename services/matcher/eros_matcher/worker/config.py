@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pydantic import Field, PositiveFloat
 
-from eros_common.config import DatabaseSettings, NightSettings, ServiceSettings
+from eros_common.config import DatabaseSettings, MatchesSettings, NightSettings, ServiceSettings
 
 
-class WorkerSettings(ServiceSettings, DatabaseSettings, NightSettings):
+class WorkerSettings(ServiceSettings, DatabaseSettings, NightSettings, MatchesSettings):
     """Read from the environment; see libs/common for the common ones."""
 
     worker_data_dir: Path
@@ -18,5 +18,7 @@ class WorkerSettings(ServiceSettings, DatabaseSettings, NightSettings):
     """So long without a word from the scheduler, and the worker halts itself."""
     database_pool_size: int = Field(4, ge=2, le=200)
     """A halt must never wait for a batch's connection, so there are at least two."""
+    learn_every_nights: int = Field(1, ge=1, le=365)
+    """A new model every so many nights. While one stays, only what changed is scored again."""
     congestion_strength: float = Field(1.0, ge=0, le=2)
     """How much of the balance's prices lists are ordered by; 0 shows everybody the same few."""
