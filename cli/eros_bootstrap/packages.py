@@ -14,6 +14,7 @@ from eros_bootstrap.failure import PreparationError
 from eros_bootstrap.pip_source import PipCommand, find_pip
 from eros_bootstrap.progress import Progress, Step
 from eros_bootstrap.prune import prune
+from eros_bootstrap.vectors import unpack_vectors
 
 _LAST_LINES = 15
 
@@ -32,6 +33,8 @@ def install_packages(checkout: Checkout, progress: Progress) -> None:
     with progress.step(f"installing {total} packages") as step:
         _install(pip, checkout, log, step, total)
         prune(pip, checkout.python, checkout.lock_list)
+    with progress.step("unpacking word vectors"):
+        unpack_vectors(pip, checkout)
     _make_importable(checkout)
     log.unlink(missing_ok=True)
     checkout.packages_stamp.write_text(checkout.packages_key())

@@ -31,7 +31,7 @@ from eros_common import logging
 log = logging.get("assistant.understanding")
 
 TRAINING_SECONDS: Final = 240.0
-_CODE: Final = ("concepts", "features", "head", "phrases", "trained", "words")
+_CODE: Final = ("concepts", "features", "head", "phrases", "trained", "vectors", "words")
 
 
 def trained_head(folder: Path | None) -> Head:
@@ -68,7 +68,7 @@ def default_folder() -> Path:
 
 def fingerprint() -> str:
     """Changes with whatever makes another head."""
-    digest = hashlib.sha256(version("wordllama").encode())
+    digest = hashlib.sha256(version("tokenizers").encode())
     package = resources.files("eros_assistant")
     phrases = package / "data/phrases"
     files = [
