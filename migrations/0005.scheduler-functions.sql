@@ -249,16 +249,17 @@ BEGIN
 END
 $$;
 
--- A learner: one row, for ever, in the default zone. It always rests, and the window always counts.
+-- A learner: one row, for ever, in no zone: its window is open wherever one is. It always rests, and
+-- the window always counts.
 -- Its id is its number in 16 bytes, which no person has: theirs are random.
 CREATE FUNCTION scheduler.add_learner(p_learner smallint) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-    INSERT INTO scheduler.zones (zone) VALUES ('') ON CONFLICT DO NOTHING;
+    INSERT INTO scheduler.zones (zone) VALUES ('*') ON CONFLICT DO NOTHING;
     INSERT INTO scheduler.jobs (
         user_id, kind, zone, due_at, asleep_since, rested_at, seen_at, solo_at
     ) VALUES (
-        lpad(to_hex(p_learner::integer), 32, '0')::uuid, 5, '', to_timestamp(0), to_timestamp(0),
+        lpad(to_hex(p_learner::integer), 32, '0')::uuid, 5, '*', to_timestamp(0), to_timestamp(0),
         to_timestamp(0), 'infinity', 'infinity'
     ) ON CONFLICT DO NOTHING;
 $$;

@@ -21,7 +21,7 @@ from eros_cli.simulation.town import Town, number_of
 from eros_cli.simulation.trace import LEARNER, NOBODY, Trace
 from eros_common.ids import JobToken, UserId
 from eros_common.phases import STARVED_AFTER, Phase, effective_phase, idle_phase
-from eros_scheduler.core.model import RULES, JobKind, LeasedRow, Zone
+from eros_scheduler.core.model import ANYWHERE, RULES, JobKind, LeasedRow
 
 TOLERANCE: Final = 2 * SKEW_SECONDS + 0.5
 """Two clocks, and how long news takes."""
@@ -39,9 +39,9 @@ class Judge:
         self.trace = Trace(loop, options.follow)
         self.legs = Legs()
         self.kinds = options.kinds
-        self.zone_of: array[int] = array("i", [*town.zone_of.tolist(), town.zones.index(Zone(""))])
-        self.zones = town.zones
-        self.caps = [Phase.AWAKE] * len(town.zones)
+        self.zone_of: array[int] = array("i", [*town.zone_of.tolist(), len(town.zones)])
+        self.zones = (*town.zones, ANYWHERE)
+        self.caps = [Phase.AWAKE] * len(self.zones)
         self.seen_until: array[float] = array("d", [*town.last_seen.tolist(), -math.inf])
         """The end of each person's last session: in the future while it lasts."""
         self.touched_at = array("d", [-math.inf]) * count
@@ -70,7 +70,7 @@ class Judge:
         self.cap_worst = 0.0
         """Most taken beyond a cap in any ten seconds, as a share of a core."""
         self.completed: dict[JobKind, int] = dict.fromkeys(RULES, 0)
-        for zone in range(len(self.zones)):
+        for zone in range(len(town.zones)):
             self._boundary(zone)
 
     # ---- who is awake
@@ -173,6 +173,8 @@ class Judge:
         return self.caps[self.zone_of[person]]
 
     def _cap(self, zone: int, at: float) -> Phase:
+        if self.zones[zone] == ANYWHERE:
+            return max(self._cap(each, at) for each in range(zone))
         name = self.zones[zone] or self._options.default_zone
         return self._options.window.cap(instant(self._loop.start + at), name)
 
@@ -181,16 +183,17 @@ class Judge:
         name = self.zones[zone] or self._options.default_zone
         here = instant(self._loop.start + self._loop.now)
         self.caps[zone] = self._options.window.cap(here, name)
+        self.caps[-1] = max(self.caps[:-1])
         again = self._options.window.next_boundary(here, name).timestamp() - self._loop.start
         self._loop.at(again, self._boundary, zone)
         self._loop.after(TOLERANCE + HALT_SECONDS, self._closed, zone, self._loop.now)
 
     def _closed(self, zone: int, since: float) -> None:
         for person, workers in self.working.items():
-            if self.zone_of[person] != zone:
+            if self.zone_of[person] not in (zone, len(self.zones) - 1):
                 continue
             for worker, (kind, _) in workers.items():
-                if self.caps[zone] >= RULES[kind].phase or self._solo(person, kind):
+                if self.cap_of(person) >= RULES[kind].phase or self._solo(person, kind):
                     continue
                 if self._excused(worker, since):
                     continue

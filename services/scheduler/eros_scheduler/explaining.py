@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
 
-from eros_scheduler.core.model import RULES, JobKind, Now
+from eros_scheduler.core.model import ANYWHERE, RULES, JobKind, Now
 from eros_scheduler.core.state import State
 from eros_scheduler.core.yielding import may_start
 from eros_scheduler.ports import JobState, JobView
@@ -72,7 +72,8 @@ def _of_queued(
     solo = job.solo_at is not None and job.solo_at <= night
     if not solo and state.windows.cap(job.zone, night) < rule.phase:
         zone = job.zone or state.settings.default_zone
-        why = f"the window in {zone} is not open for phase {int(rule.phase)}"
+        where = "no window is" if zone == ANYWHERE else f"the window in {zone} is not"
+        why = f"{where} open for phase {int(rule.phase)}"
         return Explanation(
             Standing.WINDOW_CLOSED, why, state.windows.opens(job.zone, night, rule.phase)
         )

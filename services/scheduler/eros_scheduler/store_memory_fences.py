@@ -10,7 +10,7 @@ from uuid import UUID
 
 from eros_common.ids import JobToken, UserId
 from eros_common.phases import STARVED_AFTER
-from eros_scheduler.core.model import PERSONAL, JobKind, Zone
+from eros_scheduler.core.model import ANYWHERE, PERSONAL, JobKind, Zone
 from eros_scheduler.ports import JobState
 from eros_scheduler.store_memory_table import NEVER, Row, Table
 
@@ -106,7 +106,7 @@ class MemoryFences:
             self._table.place(row)
 
     async def add_learner(self, learner: int) -> None:
-        user_id, zone = UserId(UUID(int=learner)), Zone("")
+        user_id, zone = UserId(UUID(int=learner)), ANYWHERE
         if self._table.get(user_id, JobKind.LEARN) is None:
             row = Row(user_id, JobKind.LEARN, zone, EPOCH, solo_at=NEVER, seen_at=NEVER)
             row.asleep_since = row.rested_at = EPOCH

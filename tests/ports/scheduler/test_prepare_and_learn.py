@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from eros_common.ids import WorkerId
 from eros_common.phases import Phase
-from eros_scheduler.core.model import Zone
+from eros_scheduler.core.model import ANYWHERE
 from eros_scheduler.ports import JobState
 from tests.ports.scheduler.stores import (
     ANALYZE,
@@ -22,7 +22,6 @@ from tests.ports.scheduler.stores import (
     person,
 )
 
-DEFAULT_ZONE = Zone("")
 DAY = timedelta(days=1)
 
 
@@ -89,19 +88,19 @@ async def test_prepare_sleeps_and_wakes_with_its_person(stores: Stores) -> None:
 async def test_a_learner_is_leased_once_and_only_in_the_window(stores: Stores) -> None:
     await stores.fences.add_learner(0)
     await stores.fences.add_learner(0)
-    assert DEFAULT_ZONE in await stores.jobs.zones()
+    assert ANYWHERE in await stores.jobs.zones()
     assert await stores.claim(LEARN, zones=()) == []
     assert await stores.claim(LEARN, zones=(BERLIN,)) == []
-    (row,) = await stores.claim(LEARN, zones=(DEFAULT_ZONE,))
+    (row,) = await stores.claim(LEARN, zones=(ANYWHERE,))
     assert (row.user_id, row.awake) == (person(0), False)
-    assert await stores.claim(LEARN, zones=(DEFAULT_ZONE,), owner=WorkerId("w-2")) == []
+    assert await stores.claim(LEARN, zones=(ANYWHERE,), owner=WorkerId("w-2")) == []
 
 
 async def test_a_learner_goes_on_where_it_was_and_is_due_again_the_next_night(
     stores: Stores,
 ) -> None:
     await stores.fences.add_learner(0)
-    zones = (DEFAULT_ZONE,)
+    zones = (ANYWHERE,)
     (row,) = await stores.claim(LEARN, zones=zones)
     await stores.fences.checkpoint([person(0)], LEARN, [row.token], [b"half"], "yielded")
     (row,) = await stores.claim(LEARN, zones=zones)
@@ -115,7 +114,7 @@ async def test_a_learner_goes_on_where_it_was_and_is_due_again_the_next_night(
 
 async def test_a_frozen_learner_is_taken_over_and_cannot_write(stores: Stores) -> None:
     await stores.fences.add_learner(0)
-    zones = (DEFAULT_ZONE,)
+    zones = (ANYWHERE,)
     (frozen,) = await stores.claim(LEARN, zones=zones)
     await stores.wait(31)
     assert [owned.job for owned in await stores.jobs.take_expired(limit=10)] == [frozen.job]
@@ -129,7 +128,7 @@ async def test_a_frozen_learner_is_taken_over_and_cannot_write(stores: Stores) -
 async def test_learners_are_apart(stores: Stores) -> None:
     await stores.fences.add_learner(0)
     await stores.fences.add_learner(1)
-    rows = await stores.claim(LEARN, zones=(DEFAULT_ZONE,))
+    rows = await stores.claim(LEARN, zones=(ANYWHERE,))
     assert {row.user_id for row in rows} == {person(0), person(1)}
 
 
@@ -138,11 +137,11 @@ async def test_a_learner_never_counts_as_somebody(stores: Stores) -> None:
     async with stores.jobs.snapshot() as snapshot:
         assert await snapshot.finish() == []
     assert await stores.jobs.unheard(NIGHT) == []
-    counts = await stores.jobs.counts(night=NIGHT, caps={DEFAULT_ZONE: Phase.THIRD})
+    counts = await stores.jobs.counts(night=NIGHT, caps={ANYWHERE: Phase.THIRD})
     assert counts.sleepers == {}
     assert counts.kinds[LEARN].ready == 1
     assert await stores.jobs.asleep_share() == 0.0
-    assert len(await stores.claim(LEARN, zones=(DEFAULT_ZONE,))) == 1
+    assert len(await stores.claim(LEARN, zones=(ANYWHERE,))) == 1
 
 
 async def test_the_share_of_people_asleep(stores: Stores) -> None:

@@ -10,7 +10,7 @@ from eros_common.phases import Phase
 from eros_scheduler.core import answers as an
 from eros_scheduler.core import events as ev
 from eros_scheduler.core import instructions as do
-from eros_scheduler.core.model import ClaimId, JobKind, Zone
+from eros_scheduler.core.model import ANYWHERE, ClaimId, JobKind, Zone
 from tests.unit.scheduler.rig import (
     ALWAYS,
     BERLIN,
@@ -241,3 +241,16 @@ def test_new_zones_are_claimed_from_at_once() -> None:
     claim = one(do.Claim, rig.post(an.ZonesKnown([BERLIN, Zone("Europe/Paris")])))
     assert isinstance(claim.claim, int)
     assert ClaimId(claim.claim) in rig.core.state.claims
+
+
+def test_nobodys_work_may_run_as_soon_as_a_window_is_open_anywhere() -> None:
+    rig = Rig(watching=False)
+    windows = rig.core.state.windows
+    rig.post(an.ZonesKnown([ANYWHERE]))
+    assert windows.cap(ANYWHERE, NIGHT) is Phase.SECOND
+    assert ANYWHERE not in windows.open_for(Phase.THIRD)
+    assert windows.opens(ANYWHERE, NIGHT, Phase.THIRD) == NIGHT + timedelta(minutes=30)
+    rig.post(an.ZonesKnown([BERLIN]))
+    assert windows.cap(ANYWHERE, NIGHT) is Phase.THIRD
+    assert windows.open_for(Phase.THIRD) == (BERLIN, ANYWHERE)
+    assert windows.opens(ANYWHERE, NIGHT, Phase.THIRD) == NIGHT

@@ -14,6 +14,8 @@ from eros_common.ids import JobToken, UserId, WorkerId
 from eros_common.phases import Phase, Window
 
 Zone = NewType("Zone", str)
+ANYWHERE: Final = Zone("*")
+"""Where nobody's work is done: its window is open as soon as that of any zone is."""
 """A zone as a job row names it: an IANA name; empty means the configured default."""
 ClaimId = NewType("ClaimId", int)
 SessionId = NewType("SessionId", int)

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 from eros_common.phases import Night, Phase, Window, is_zone
-from eros_scheduler.core.model import Zone
+from eros_scheduler.core.model import ANYWHERE, Zone
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -26,7 +26,7 @@ class _Standing:
 
 class Windows:
     """The window in every zone that job rows have. A zone that this machine does not know counts
-    as the default zone."""
+    as the default zone, and so does `ANYWHERE`, but that it is open wherever one is."""
 
     def __init__(self, window: Window, default_zone: Zone) -> None:
         self._window = window
@@ -60,13 +60,20 @@ class Windows:
         return True
 
     def cap(self, zone: Zone, night: datetime) -> Phase:
-        """The window phase in a zone."""
-        return self._standing(zone, night).cap
+        """The window phase in a zone; in `ANYWHERE` the deepest of all, as of the last `move`."""
+        cap = self._standing(zone, night).cap
+        if zone != ANYWHERE:
+            return cap
+        return max((cap, *(standing.cap for standing in self._zones.values())))
 
     def opens(self, zone: Zone, night: datetime, phase: Phase) -> datetime:
         """When (UTC) a closed window opens next for a phase."""
-        while self._window_of(zone, night).cap(night) < phase:
-            night = self._window.next_boundary(night, self._name(zone))
+        zones = list(self._zones) if zone == ANYWHERE else [zone]
+        return min(self._opens(self._name(each), night, phase) for each in zones)
+
+    def _opens(self, zone: Zone, night: datetime, phase: Phase) -> datetime:
+        while self._window.latest_night(night, zone).cap(night) < phase:
+            night = self._window.next_boundary(night, zone)
         return night
 
     def next_due(self, zone: Zone, night: datetime) -> datetime:
@@ -83,14 +90,13 @@ class Windows:
         if phase not in self._open:
             found = [zone for zone, standing in self._zones.items() if standing.cap >= phase]
             found.sort(key=lambda zone: (self._zones[zone].night.end, zone))
+            if found and ANYWHERE in self._zones and ANYWHERE not in found:
+                found.append(ANYWHERE)
             self._open[phase] = tuple(found)
         return self._open[phase]
 
     def _name(self, zone: Zone) -> Zone:
         return zone if zone and is_zone(zone) else self._default
-
-    def _window_of(self, zone: Zone, night: datetime) -> Night:
-        return self._window.latest_night(night, self._name(zone))
 
     def _standing(self, zone: Zone, night: datetime) -> _Standing:
         standing = self._zones.get(zone)
