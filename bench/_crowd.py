@@ -12,7 +12,6 @@ from typing import Final
 import asyncpg
 import httpx
 import jwt
-from redis.asyncio import Redis
 
 from bench._load import request
 from eros.accounts.v1 import accounts_pb2
@@ -22,6 +21,7 @@ from eros_cli.population import demo
 from eros_cli.population.load import load_people, touch
 from eros_cli.population.places import City
 from eros_common.ids import UserId
+from eros_common.redis import Valkey
 from eros_matcher.domain.lists import Source
 
 IN_USE: Final = '{"appActive":true,"screenOn":true}'
@@ -45,7 +45,7 @@ class Crowd:
         self._day = ""
 
     @classmethod
-    async def of(cls, mesh: Mesh, count: int, twins: Redis) -> Crowd:
+    async def of(cls, mesh: Mesh, count: int, twins: Valkey) -> Crowd:
         """Everybody has asked once; the twin's Valkey holds each one's daily answer as it is."""
         drawn = (
             accounts_pb2.ImportedAccount(
@@ -64,7 +64,7 @@ class Crowd:
         await crowd._warm(mesh, twins)
         return crowd
 
-    async def _warm(self, mesh: Mesh, twins: Redis) -> None:
+    async def _warm(self, mesh: Mesh, twins: Valkey) -> None:
         """Leaves everybody who finds anybody as a night does, and keeps only those."""
         async with httpx.AsyncClient(base_url=mesh.url + _API, trust_env=False, timeout=30) as http:
             await self._ask(http, "/matches/daily")

@@ -20,7 +20,6 @@ from typing import Any
 from uuid import UUID
 
 from envoy_als import als_pb2
-from redis.asyncio import Redis
 
 from bench._machine import machine, percentile
 from eros_activity.als_servicer import meaning
@@ -34,7 +33,7 @@ from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import MeshOptions, Part
 from eros_common.clocks import SystemClock
 from eros_common.phases import IdleThresholds
-from eros_common.redis import open_redis
+from eros_common.redis import Valkey, open_redis
 
 _SHARDS = 4
 _RULES = Rules(IdleThresholds(), session_end=600.0, forget_after=30 * 86400.0)
@@ -116,7 +115,7 @@ async def _run(users: int, seconds: float) -> dict[str, Any]:
     }
 
 
-async def _memory(redis: Redis) -> int:
+async def _memory(redis: Valkey) -> int:
     memory: int = (await redis.info("memory"))["used_memory"]
     return memory
 
@@ -128,7 +127,7 @@ async def _fill(people: ValkeyPeople, keys: list[UserKey], now: float, random: R
 
 
 async def _touch(
-    people: ValkeyPeople, log: ValkeyLog, redis: Redis, keys: list[UserKey], seconds: float
+    people: ValkeyPeople, log: ValkeyLog, redis: Valkey, keys: list[UserKey], seconds: float
 ) -> _Cost:
     """Access-log messages of several gateway threads at once, for so many seconds."""
     clock = SystemClock()
@@ -181,7 +180,7 @@ def _messages(keys: list[UserKey]) -> list[bytes]:
     return made
 
 
-async def _valkey_seconds(redis: Redis) -> float:
+async def _valkey_seconds(redis: Valkey) -> float:
     used = await redis.info("cpu")
     return float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
 

@@ -19,15 +19,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from redis.asyncio import Redis
-
 from bench._crowd import IN_USE, Crowd, Route
 from bench._load import Order, Outcome, cpu_seconds, send
 from bench._machine import machine, percentile
 from bench._twin import Twin, running_twin
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import MeshOptions, Part
-from eros_common.redis import open_redis
+from eros_common.redis import Valkey, open_redis
 
 _PEOPLE: Final = 400
 _SECONDS: Final = 3.0
@@ -158,7 +156,7 @@ async def _row(
     crowd: Crowd,
     edge: Side,
     route: Route,
-    cache: Redis,
+    cache: Valkey,
     seconds: float,
 ) -> dict[str, Any]:
     method, path, body, emptied = route

@@ -4,6 +4,7 @@
 |---|---|---|
 | `postgres_url` | module | a migrated, empty database of the module's own |
 | `valkey_url` | function | the session's Valkey, emptied before the test |
+| `valkey_cluster_url` | function | a Valkey Cluster of three primaries, emptied before the test |
 | `postgres_server_url` | session | the server itself, as its administrator |
 | `valkey_server_url` | session | the server itself, whatever is in it |
 | `public_tmp_path` | function | a temporary folder that PostgreSQL can reach when we are root |
@@ -23,6 +24,7 @@ import httpx
 import pytest
 
 from eros_cli.mesh.mesh import Mesh
+from tests.support.cluster import ValkeyCluster, valkey_cluster
 from tests.support.mesh import whole_mesh
 from tests.support.stores import empty_valkey, fresh_database, stores
 
@@ -75,6 +77,19 @@ async def postgres_url(postgres_server_url: str) -> AsyncIterator[str]:
 async def valkey_url(valkey_server_url: str) -> str:
     await empty_valkey(valkey_server_url)
     return valkey_server_url
+
+
+@pytest.fixture(scope="session")
+async def valkey_cluster_server() -> AsyncIterator[ValkeyCluster]:
+    with tempfile.TemporaryDirectory(prefix="eros-cluster-") as folder:
+        async with valkey_cluster(Path(folder)) as cluster:
+            yield cluster
+
+
+@pytest.fixture
+async def valkey_cluster_url(valkey_cluster_server: ValkeyCluster) -> str:
+    await empty_valkey(valkey_cluster_server.url)
+    return valkey_cluster_server.url
 
 
 @pytest.fixture

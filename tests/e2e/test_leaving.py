@@ -175,4 +175,4 @@ async def _keys_with(valkey: Any, user_id: str) -> list[bytes]:
         if await valkey.zscore(key, uuid.UUID(user_id).bytes) is not None
     ]
     # For a minute a mark stays by which no slow reader can put a profile back.
-    return [key for key in keys + members if not key.startswith(b"profile:version:")]
+    return [key for key in keys + members if not key.endswith(b":version")]

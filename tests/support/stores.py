@@ -8,10 +8,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
-import redis.asyncio
 
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import STORES, MeshOptions
+from eros_common.redis import open_redis
 
 _OURS = ("EROS_", "OTEL_", "DATABASE_URL", "REDIS_URL", "ACTIVITY_REDIS_URL", "CACHE_REDIS_URL")
 
@@ -50,7 +50,7 @@ def empty_database(server_url: str, name: str) -> AbstractAsyncContextManager[st
 
 async def empty_valkey(url: str) -> None:
     """Remove all keys and functions."""
-    async with redis.asyncio.Redis.from_url(url) as client:
+    async with open_redis(url, app="test") as client:
         await client.flushall()
         await client.function_flush()
 

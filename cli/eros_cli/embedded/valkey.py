@@ -65,7 +65,7 @@ class Valkey:
     def program(self) -> Program:
         return Program(
             name="valkey",
-            command=(str(_binary()), str(self._configuration)),
+            command=(str(binary()), str(self._configuration)),
             environment={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
             ready=self._until_ready,
             directory=self.directory,
@@ -95,7 +95,8 @@ class Valkey:
                 return
 
 
-def _binary() -> Path:
+def binary() -> Path:
+    """The server of the package. Raises MeshError where it has none for this machine."""
     spec = importlib.util.find_spec(_PACKAGE)
     assert spec is not None
     assert spec.origin is not None

@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from eros_common import telemetry
 from eros_common.clocks import Clock
+from eros_common.redis import Valkey
 
 KEY: Final = "cache:reads"
 FLUSH_SECONDS: Final = 2.0
@@ -38,7 +38,7 @@ class Reads:
 class CacheReads:
     """What one process has read. ``key`` is how the keys begin, such as ``matches:daily``."""
 
-    def __init__(self, redis: Redis, clock: Clock) -> None:
+    def __init__(self, redis: Valkey, clock: Clock) -> None:
         self._redis = redis
         self._clock = clock
         self._counts: Counter[str] = Counter()
@@ -69,7 +69,7 @@ class CacheReads:
                 continue
 
 
-async def read_counts(redis: Redis) -> dict[str, Reads]:
+async def read_counts(redis: Valkey) -> dict[str, Reads]:
     """What all processes have read, by key. Raises ``redis.exceptions.RedisError``."""
     stored = await cast("Awaitable[Mapping[bytes, bytes]]", redis.hgetall(KEY))
     found: dict[str, Reads] = {}

@@ -26,6 +26,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from eros_common import phases
 from eros_common.clocks import NightLine, SystemClock
 from eros_common.phases import IdleThresholds, Window
+from eros_common.redis_cluster import CLUSTER_SCHEMES, cluster_nodes
 from eros_common.telemetry import Outlets
 
 PREFIX = "EROS_"
@@ -56,6 +57,12 @@ def _url(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _cluster(value: SecretStr) -> SecretStr:
+    if value.get_secret_value().startswith(CLUSTER_SCHEMES):
+        cluster_nodes(value.get_secret_value())
+    return value
+
+
 def _zone(value: str) -> str:
     if not phases.is_zone(value):
         raise ValueError("is no IANA time zone known here")
@@ -80,7 +87,12 @@ Target = Annotated[str, AfterValidator(_target)]
 Zone = Annotated[str, AfterValidator(_zone)]
 """The name of an IANA time zone."""
 PostgresUrl = Annotated[SecretStr, _url("postgresql", "postgres")]
-RedisUrl = Annotated[SecretStr, _url("redis", "rediss", "unix")]
+RedisUrl = Annotated[
+    SecretStr,
+    _url("redis", "rediss", "unix", "redis+cluster", "rediss+cluster"),
+    AfterValidator(_cluster),
+]
+"""Of one Valkey, or of a cluster by some of its nodes: ``redis+cluster://host:port,host:port``."""
 OtlpUrl = Annotated[str, AfterValidator(_otlp)]
 """Of an OTLP collector, gRPC; empty for none."""
 LocalTime = Annotated[time, Field(description="HH:MM on a local clock")]

@@ -1,8 +1,8 @@
 """Cached profiles in Valkey: ``profile:{userId}`` and ``profile:public:{userId}``.
 
 Two races are closed here. A slow reader must not put back what a save has just dropped: a drop
-leaves ``profile:version:{userId}``, and a fill with an older version is refused for as long as such
-a reader can be on its way. And a drop that Valkey did not hear of is owed: it is made up for before
+leaves a version beside each key, and a fill with an older version is refused for as long as such a
+reader can be on its way. And a drop that Valkey did not hear of is owed: it is made up for before
 the cache is used again.
 
 While Valkey is away nobody waits for it: the first command that fails closes the cache for this
@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 from typing import Final, cast
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from eros_accounts.ports import CachedView
@@ -22,6 +21,7 @@ from eros_common import logging
 from eros_common.cache_reads import CacheReads
 from eros_common.clocks import Clock
 from eros_common.ids import UserId
+from eros_common.redis import Valkey
 
 LIFETIME_SECONDS: Final = {CachedView.OWN: 12 * 3600, CachedView.PUBLIC: 5 * 60}
 VERSION_SECONDS: Final = 60
@@ -37,11 +37,11 @@ redis.call('SET', KEYS[1], ARGV[3], 'EX', ARGV[2])
 return 1
 """
 _FORGET: Final = """
-local heard = redis.call('GET', KEYS[3])
+local heard = redis.call('GET', KEYS[2])
 if not heard or tonumber(heard) < tonumber(ARGV[1]) then
-    redis.call('SET', KEYS[3], ARGV[1], 'EX', ARGV[2])
+    redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
 end
-return redis.call('DEL', KEYS[1], KEYS[2])
+return redis.call('DEL', KEYS[1])
 """
 
 log = logging.get("accounts.cache")
@@ -50,7 +50,7 @@ log = logging.get("accounts.cache")
 class ValkeyProfileCache:
     """The port ``ProfileCache``. ``redis`` should have short timeouts and no retries."""
 
-    def __init__(self, redis: Redis, clock: Clock, reads: CacheReads) -> None:
+    def __init__(self, redis: Valkey, clock: Clock, reads: CacheReads) -> None:
         self._redis = redis
         self._clock = clock
         self._fill = redis.register_script(_FILL)
@@ -80,7 +80,7 @@ class ValkeyProfileCache:
             return
         try:
             await self._fill(
-                keys=[_key(view, user_id), _version_key(user_id)],
+                keys=_keys(view, user_id),
                 args=[version, LIFETIME_SECONDS[view], data],
             )
         except (RedisError, OSError) as error:
@@ -118,10 +118,12 @@ class ValkeyProfileCache:
             await asyncio.gather(*(self._drop(user_id, version) for user_id, version in batch))
 
     async def _drop(self, user_id: UserId, version: int) -> None:
-        views = [_key(view, user_id) for view in CachedView]
-        await self._forget(
-            keys=[*views, _version_key(user_id)],
-            args=[version, VERSION_SECONDS],
+        # In a cluster the two are on two nodes.
+        await asyncio.gather(
+            *(
+                self._forget(keys=_keys(view, user_id), args=[version, VERSION_SECONDS])
+                for view in CachedView
+            )
         )
         if self._owed.get(user_id) == version:
             del self._owed[user_id]
@@ -136,5 +138,7 @@ def _key(view: CachedView, user_id: UserId) -> str:
     return f"{view.value}:{user_id}"
 
 
-def _version_key(user_id: UserId) -> str:
-    return f"profile:version:{user_id}"
+def _keys(view: CachedView, user_id: UserId) -> list[str]:
+    """Where the answer is, and the version it must have at least: by the hash tag on one node."""
+    key = _key(view, user_id)
+    return [key, f"{{{key}}}:version"]

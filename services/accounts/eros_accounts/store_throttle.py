@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from eros_accounts.domain.sessions import Throttling
 from eros_common import logging
 from eros_common.errors import RateLimited
+from eros_common.redis import Valkey
 
 # 0: go on; else seconds to wait. Beyond the free failures one attempt at a time is let through.
 _ENTER: Final = """
@@ -23,16 +23,22 @@ if redis.call('SET', KEYS[2], '', 'NX', 'EX', ARGV[2]) then return 0 end
 return math.max(1, redis.call('TTL', KEYS[2]))
 """
 
+_FAILED: Final = """
+redis.call('INCR', KEYS[1])
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+"""
+
 log = logging.get("accounts.throttle")
 
 
 class ValkeyThrottle:
     """The port ``Throttle``."""
 
-    def __init__(self, redis: Redis, rules: Throttling) -> None:
+    def __init__(self, redis: Valkey, rules: Throttling) -> None:
         self._redis = redis
         self._rules = rules
         self._enter = redis.register_script(_ENTER)
+        self._failed = redis.register_script(_FAILED)
 
     async def enter(self, email: str) -> None:
         try:
@@ -50,10 +56,7 @@ class ValkeyThrottle:
     async def failed(self, email: str) -> None:
         key = _keys(email)[0]
         try:
-            async with self._redis.pipeline(transaction=True) as pipe:
-                pipe.incr(key)
-                pipe.expire(key, self._rules.window_seconds)
-                await pipe.execute()
+            await self._failed(keys=[key], args=[self._rules.window_seconds])
         except (RedisError, OSError) as error:
             log.warning("away", error=str(error))
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 import grpc
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from eros.activity.v1 import activity_pb2, activity_pb2_grpc
 from eros_accounts.ports import ProfileCache
 from eros_common.errors import Unavailable, from_rpc_error
 from eros_common.ids import UserId
+from eros_common.redis import Valkey
 
 # docs: the cache's keys, by the service that fills them. Profiles are the ProfileCache's.
 _KEYS: Final = ("matches:daily", "recommendations", "assistant:prepared")
@@ -25,7 +25,7 @@ class Traces:
     def __init__(
         self,
         profiles: ProfileCache,
-        cache: Redis,
+        cache: Valkey,
         activity: activity_pb2_grpc.ActivityServiceStub,
     ) -> None:
         self._profiles = profiles

@@ -43,6 +43,7 @@ async def compose(app: App[ActivitySettings]) -> None:
         clock_tolerance=CLOCK_TOLERANCE_SECONDS * clock.rate,
     )
     transitions = ValkeyLog(functions, waiting, shard_count=shards)
+    app.stack.push_async_callback(transitions.close)
 
     lookout = Lookout(
         transitions,

@@ -5,9 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final, TypeAlias, cast
-
-from redis.asyncio import Redis
+from typing import Final, cast
 
 from eros_activity.domain.cursor import (
     BEGINNING,
@@ -21,25 +19,25 @@ from eros_activity.domain.sight import Pause
 from eros_activity.ports import Entry
 from eros_activity.shards import PAUSES, shards
 from eros_activity.store_valkey import TRACE
+from eros_activity.store_valkey_tail import Entries, Tail, tail_of
 from eros_activity.valkey_functions import Call, Functions, away_as_store_away
-
-_Entries: TypeAlias = list[tuple[bytes, dict[bytes, bytes]]]
+from eros_common.redis import Valkey
 
 _WOKE: Final = struct.Struct("<16sdd")
 _OTHER: Final = struct.Struct("<16sd")
-_MOST_ENTRIES: Final = 200
 
 
 class ValkeyLog:
     """``TransitionLog`` on Valkey. The stream of pauses is the last one.
 
     ``waiting`` is a client of its own, because it waits longer than any other command may take.
+    Whoever has waited calls ``close`` in the end.
     """
 
-    def __init__(self, functions: Functions, waiting: Redis, *, shard_count: int) -> None:
+    def __init__(self, functions: Functions, waiting: Valkey, *, shard_count: int) -> None:
         self._functions = functions
         self._redis = functions.redis
-        self._waiting = waiting
+        self._tail: Tail = tail_of(waiting)
         self._shards = shards(shard_count)
         self._keys = [*(shard.events for shard in self._shards), PAUSES]
         self._numbers = {key.encode(): number for number, key in enumerate(self._keys)}
@@ -90,15 +88,15 @@ class ValkeyLog:
     @away_as_store_away
     async def wait(self, after: Cursor, seconds: float) -> list[Entry]:
         streams = {key: str(seen) for key, seen in zip(self._keys, after.ids, strict=True)}
-        milliseconds = max(1, round(seconds * 1000))
-        answer = await self._waiting.xread(
-            cast("Any", streams), count=_MOST_ENTRIES, block=milliseconds
-        )
         return [
             _entry(self._numbers[key], entry, fields)
-            for key, entries in cast("list[tuple[bytes, _Entries]]", answer or ())
+            for key, entries in await self._tail.wait(streams, seconds)
             for entry, fields in entries
         ]
+
+    async def close(self) -> None:
+        """Ends what waits in the store."""
+        await self._tail.close()
 
     async def pause(self, pause: Pause) -> bool:
         call = Call("pause", (PAUSES,), (repr(pause.until), pause.reason))
@@ -107,7 +105,7 @@ class ValkeyLog:
 
     @away_as_store_away
     async def current_pause(self) -> Pause | None:
-        last = cast("_Entries", await self._redis.xrevrange(PAUSES, count=1))
+        last = cast("Entries", await self._redis.xrevrange(PAUSES, count=1))
         return _pause(last[0][1]) if last else None
 
 

@@ -9,15 +9,16 @@ from functools import wraps
 from importlib import resources
 from typing import Any, Final, ParamSpec, TypeAlias, TypeVar, cast
 
-from redis.asyncio import Redis
 from redis.exceptions import (
-    ConnectionError as RedisConnectionError,
-)
-from redis.exceptions import (
+    ClusterError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
     ResponseError,
+    TryAgainError,
+)
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
 )
 from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
@@ -25,6 +26,7 @@ from redis.exceptions import (
 
 from eros_activity.ports import StoreAway
 from eros_common import logging
+from eros_common.redis import Valkey
 
 log = logging.get("activity.functions")
 
@@ -35,8 +37,17 @@ Argument: TypeAlias = bytes | str | int | float
 #: One text in this order: what comes later uses what comes earlier.
 _PARTS: Final = ("places", "touch", "sweep", "read", "control", "register")
 _MISSING: Final = "Function not found"
-#: The server is there and takes nothing: as good as away.
-_AWAY: Final = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OutOfMemoryError, OSError)
+#: The server is there and takes nothing, or a cluster is about to take it elsewhere: as good as
+#: away.
+_AWAY: Final = (
+    RedisConnectionError,
+    RedisTimeoutError,
+    ReadOnlyError,
+    OutOfMemoryError,
+    ClusterError,
+    TryAgainError,
+    OSError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,7 @@ class Functions:
     beside each other while one replaces the other.
     """
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Valkey) -> None:
         self.redis = redis
         folder = resources.files("eros_activity") / "functions"
         text = "\n".join((folder / f"{part}.lua").read_text("utf-8") for part in _PARTS)
@@ -63,7 +74,8 @@ class Functions:
         self._text = text.replace("@LIBRARY@", self._name)
 
     async def call(self, calls: Sequence[Call]) -> list[Any]:
-        """All calls in one round trip, in order; each is atomic, together they are not.
+        """All calls in one round trip (to each node of a cluster), in order where they share a
+        key; each is atomic, together they are not.
 
         Raises ``StoreAway``, and ``redis.exceptions.ResponseError`` for what a function refuses.
         """

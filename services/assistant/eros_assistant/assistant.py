@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, assert_never
 
 from eros_advice.texts import Language
-from eros_assistant.domain.answers import Answer, Caution, Engine
+from eros_assistant.domain.answers import Answer, Caution, Engine, Origin
 from eros_assistant.domain.intents import Intent
-from eros_assistant.model.prompts import advice_prompt, chat_prompt
+from eros_assistant.model.grounded import Given, sentences
+from eros_assistant.model.prompts import SYSTEM, advice_prompt, chat_prompt
 from eros_assistant.ports import (
     Caller,
     LanguageModel,
@@ -118,7 +120,8 @@ class Assistant:
             answer = self._answer(context, intent, reply, found)
             if self._model is not None and intent not in _ALONE:
                 prompt = chat_prompt(text, before, reply, language)
-                async for piece in self._by_model(self._model, context, answer, prompt, found):
+                given = Given((text, *before, reply.text), embedded.names, SYSTEM)
+                async for piece in self._by_model(context, answer, prompt, given, found):
                     if isinstance(piece, Answer):
                         answer = piece
                     else:
@@ -152,7 +155,8 @@ class Assistant:
         urgent = bool(found) and found[0].kind in URGENT
         if self._model is not None and reply.known and not urgent:
             prompt = advice_prompt(question, topic, reply, language)
-            async for piece in self._by_model(self._model, context, answer, prompt, found):
+            given = Given((text, reply.text), embedded.names, SYSTEM)
+            async for piece in self._by_model(context, answer, prompt, given, found):
                 if isinstance(piece, Answer):
                     answer = piece
         self._count(answer, begun)
@@ -235,29 +239,32 @@ class Assistant:
             sources=reply.sources,
             cautions=cautions,
             engine=reply.engine,
+            origin=Origin.PREPARED if reply.engine is Engine.PREPARED else Origin.LIVE,
             known=reply.known,
         )
 
     async def _by_model(
         self,
-        model: LanguageModel,
         context: Context,
         answer: Answer,
         prompt: tuple[str, str],
+        given: Given,
         found: Sequence[Found],
     ) -> AsyncIterator[str | Answer]:
-        """The model's words in place of ours; ours where it fails."""
-        system, user = prompt
-        pieces: list[str] = []
+        """The model's words in place of ours, a sentence at a time; ours where it fails or says
+        what it was not told."""
+        assert self._model is not None
+        spoken: list[str] = []
         try:
-            async for piece in model.stream(context.caller.user_id, system, user):
-                pieces.append(piece)
-                yield piece
+            async with aclosing(self._model.stream(context.caller.user_id, *prompt)) as pieces:
+                async for sentence in _checked(pieces, given):
+                    spoken.append(sentence)
+                    yield sentence
         except ModelUnavailable as unavailable:
             self._fallbacks.add(1, {"reason": unavailable.reason})
             yield answer
             return
-        text = "".join(pieces).strip()
+        text = "".join(spoken).strip()
         if not text:
             self._fallbacks.add(1, {"reason": "empty"})
             yield answer
@@ -271,6 +278,24 @@ class Assistant:
         self._seconds.record(time.perf_counter() - begun, {"engine": answer.engine.value})
         for caution in answer.cautions:
             self._warned.add(1, {"kind": caution.kind.value})
+
+
+async def _checked(pieces: AsyncIterator[str], given: Given) -> AsyncIterator[str]:
+    """Sentences as they become whole. Raises ModelUnavailable before one that is not covered."""
+    rest = ""
+    async for piece in pieces:
+        whole, rest = sentences(rest + piece)
+        for sentence in whole:
+            yield _covered(sentence, given)
+    if rest:
+        yield _covered(rest, given)
+
+
+def _covered(sentence: str, given: Given) -> str:
+    fault = given.fault(sentence)
+    if fault is not None:
+        raise ModelUnavailable(fault.value)
+    return sentence
 
 
 def _careful(intent: Intent, found: Sequence[Found]) -> Intent:

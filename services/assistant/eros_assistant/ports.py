@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -126,7 +126,7 @@ class TranslationEngine(Protocol):
 class LanguageModel(Protocol):
     """A large language model, where there is one."""
 
-    def stream(self, user: UserId, system: str, prompt: str) -> AsyncIterator[str]:
+    def stream(self, user: UserId, system: str, prompt: str) -> AsyncGenerator[str, None]:
         """Pieces of the answer. Raises ModelUnavailable: slow, down, refused or over budget."""
         ...
 

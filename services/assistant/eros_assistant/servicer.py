@@ -69,6 +69,7 @@ class AssistantServicer(assistant_pb2_grpc.AssistantServiceServicer):
             known=answer.known,
             language=answer.language.value,
             engine=answer.engine.value,
+            source=answer.origin.value,
             warnings=warnings_of(answer.cautions),
             suggested_actions=actions_of(answer.actions),
         )
@@ -84,6 +85,7 @@ class AssistantServicer(assistant_pb2_grpc.AssistantServiceServicer):
             known=answer.known,
             language=answer.language.value,
             engine=answer.engine.value,
+            source=answer.origin.value,
             warnings=warnings_of(answer.cautions),
             suggested_actions=actions_of(answer.actions),
         )

@@ -11,7 +11,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, TypeVar
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from eros_advice.prepared import prepared_key
@@ -19,6 +18,7 @@ from eros_assistant.domain.conversations import ConversationId
 from eros_common import logging
 from eros_common.cache_reads import CacheReads
 from eros_common.ids import UserId
+from eros_common.redis import Valkey
 
 log = logging.get("assistant.cache")
 
@@ -52,7 +52,7 @@ return redis.call('DEL', KEYS[1])
 class ValkeyConversations:
     """See `eros_assistant.ports.ConversationCache` and `PreparedAnswers`."""
 
-    def __init__(self, client: Redis, reads: CacheReads) -> None:
+    def __init__(self, client: Valkey, reads: CacheReads) -> None:
         self._client = client
         self._reads = reads
         self._fill = client.register_script(_FILL)
@@ -72,7 +72,7 @@ class ValkeyConversations:
             await self._try(
                 "fill",
                 lambda: self._fill(
-                    keys=[_key(user, conversation), _revision_key(user, conversation)],
+                    keys=_keys(user, conversation),
                     args=[revision, KEPT_SECONDS, data],
                 ),
             )
@@ -83,7 +83,7 @@ class ValkeyConversations:
         done = await self._try(
             "forget",
             lambda: self._forget(
-                keys=[_key(user, conversation), _revision_key(user, conversation)],
+                keys=_keys(user, conversation),
                 args=[revision, REVISION_SECONDS],
             ),
         )
@@ -118,5 +118,8 @@ def _key(user: UserId, conversation: ConversationId) -> str:
     return f"conversation:{user}:{conversation}"
 
 
-def _revision_key(user: UserId, conversation: ConversationId) -> str:
-    return f"conversation:revision:{user}:{conversation}"
+def _keys(user: UserId, conversation: ConversationId) -> list[str]:
+    """Where the page is, and the revision it must have at least: by the hash tag on one node of a
+    cluster."""
+    key = _key(user, conversation)
+    return [key, f"{{{key}}}:revision"]

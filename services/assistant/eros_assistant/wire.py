@@ -33,6 +33,7 @@ def chat_of(conversation: ConversationId, answer: Answer) -> assistant_pb2.ChatR
         suggested_actions=actions_of(answer.actions),
         language=answer.language.value,
         engine=answer.engine.value,
+        source=answer.origin.value,
         sources=sources_of(answer.sources),
         warnings=warnings_of(answer.cautions),
     )

@@ -6,12 +6,12 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, TypeVar
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from eros_common import logging
 from eros_common.cache_reads import CacheReads
 from eros_common.ids import UserId
+from eros_common.redis import Valkey
 from eros_matcher.ports import ListKind
 
 log = logging.get("matcher.cache")
@@ -32,7 +32,7 @@ def key_of(kind: ListKind, user: UserId) -> str:
 class ValkeyLists:
     """See `eros_matcher.ports.ListCache`."""
 
-    def __init__(self, client: Redis, reads: CacheReads | None = None) -> None:
+    def __init__(self, client: Valkey, reads: CacheReads | None = None) -> None:
         """``reads`` counts them; whoever only writes has no use for it."""
         self._client = client
         self._reads = reads

@@ -241,7 +241,7 @@ async def test_logout_while_valkey_is_away_is_no_success(
         member = await accounts.register()
         await way.cut()
         assert (await refusal(accounts.logout(member))).code is ErrorCode.UNAVAILABLE
-        assert not await redis.exists("revoked:sids")
+        assert not await redis.exists("{revoked}:sids")
         error = await refusal(accounts.refresh(member.refresh_token))
         assert error.code is ErrorCode.UNAUTHENTICATED, "in PostgreSQL it has ended"
         way.mend()
@@ -256,12 +256,12 @@ async def test_what_valkey_lost_is_told_again(
     async with starter.start() as accounts, redis.pubsub() as channel:
         member = await accounts.register()
         await accounts.logout(member)
-        await redis.delete("revoked:sids")
+        await redis.delete("{revoked}:sids")
         await channel.subscribe("revoked")
         async for message in channel.listen():
             if message["data"] == member.session_id.encode():
                 break
-        assert await redis.zscore("revoked:sids", member.session_id) is not None
+        assert await redis.zscore("{revoked}:sids", member.session_id) is not None
 
 
 async def test_keys_verify_tokens_and_rotate(accounts: Accounts, starter: Starter) -> None:

@@ -11,7 +11,6 @@ from random import Random
 import asyncpg
 import pytest
 from pydantic import SecretStr
-from redis.asyncio import Redis
 
 from eros.accounts.v1 import profile_pb2
 from eros.accounts.v1.accounts_pb2_grpc import (
@@ -27,7 +26,7 @@ from eros_common.channel import open_channel
 from eros_common.ids import UserId
 from eros_common.phases import Window
 from eros_common.postgres import open_pool
-from eros_common.redis import open_redis
+from eros_common.redis import Valkey, open_redis
 from eros_common.testing import FakeClock, TestTokens, start_server
 from eros_matcher.accounts import AccountsProfiles
 from eros_matcher.domain.people import fit
@@ -60,7 +59,7 @@ class World:
     pool: asyncpg.Pool
     admin: asyncpg.Connection
     """Sees the other services' tables too."""
-    cache: Redis
+    cache: Valkey
     nights: Nights
     tokens: TestTokens
     stub: MatcherServiceStub

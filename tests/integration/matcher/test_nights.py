@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 
 import pytest
-from redis.asyncio import Redis
 
 from eros.accounts.v1 import profile_pb2
 from eros.matcher.v1 import matcher_pb2 as pb
@@ -276,7 +275,7 @@ async def test_cached_lists_stay_small(world: World, length: int) -> None:
     )
     await world.nights.whole(people, MORNING)
 
-    cache: Redis = world.cache
+    cache = world.cache
     for key in (f"matches:daily:{people[0]}", f"recommendations:{people[0]}"):
         kept = await cache.get(key)
         assert kept is not None

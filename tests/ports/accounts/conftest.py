@@ -4,13 +4,12 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-from redis.asyncio import Redis
 
 from eros_accounts.store_database import Database
 from eros_accounts.store_profiles import PostgresProfiles
 from eros_accounts.store_sessions import PostgresSessions
 from eros_common import postgres
-from eros_common.redis import open_redis
+from eros_common.redis import Valkey, open_redis
 
 
 @pytest.fixture
@@ -40,7 +39,14 @@ async def admin(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
         await connection.close()
 
 
+@pytest.fixture(params=["valkey", "cluster"])
+def cache_url(request: pytest.FixtureRequest) -> str:
+    name = "valkey_url" if request.param == "valkey" else "valkey_cluster_url"
+    url: str = request.getfixturevalue(name)
+    return url
+
+
 @pytest.fixture
-async def redis(valkey_url: str) -> AsyncIterator[Redis]:
-    async with open_redis(valkey_url, app="test", retries=0) as client:
+async def redis(cache_url: str) -> AsyncIterator[Valkey]:
+    async with open_redis(cache_url, app="test", retries=0) as client:
         yield client

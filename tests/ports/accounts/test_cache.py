@@ -11,14 +11,14 @@ from eros_accounts.ports import CachedView
 from eros_accounts.store_cache import RETRY_SECONDS, VERSION_SECONDS, ValkeyProfileCache
 from eros_common.cache_reads import CacheReads
 from eros_common.ids import new_user_id
-from eros_common.redis import open_redis
+from eros_common.redis import Valkey, open_redis
 from eros_common.testing import FakeClock
 
 OWN, PUBLIC = CachedView.OWN, CachedView.PUBLIC
 
 
 @pytest.fixture
-def cache(redis: Redis) -> ValkeyProfileCache:
+def cache(redis: Valkey) -> ValkeyProfileCache:
     return ValkeyProfileCache(redis, FakeClock(), CacheReads(redis, FakeClock()))
 
 
@@ -33,7 +33,7 @@ async def running(cache: ValkeyProfileCache) -> AsyncIterator[None]:
 
 
 async def test_what_was_filled_is_found_for_its_time(
-    cache: ValkeyProfileCache, redis: Redis
+    cache: ValkeyProfileCache, redis: Valkey
 ) -> None:
     user = new_user_id()
     assert await cache.get(OWN, user) is None
@@ -47,7 +47,7 @@ async def test_what_was_filled_is_found_for_its_time(
 
 
 async def test_a_change_deletes_both_keys_and_nobody_elses(
-    cache: ValkeyProfileCache, redis: Redis
+    cache: ValkeyProfileCache, redis: Valkey
 ) -> None:
     user, other = new_user_id(), new_user_id()
     for someone in (user, other):
@@ -59,7 +59,7 @@ async def test_a_change_deletes_both_keys_and_nobody_elses(
 
 
 async def test_a_slow_reader_does_not_put_back_what_was_changed(
-    cache: ValkeyProfileCache, redis: Redis
+    cache: ValkeyProfileCache, redis: Valkey
 ) -> None:
     user = new_user_id()
     await cache.forget(user, 2)
@@ -68,7 +68,7 @@ async def test_a_slow_reader_does_not_put_back_what_was_changed(
         assert await cache.get(view, user) is None
     await cache.fill(OWN, user, 2, b"new")
     assert await cache.get(OWN, user) == b"new", "who read after the change may fill at once"
-    assert 0 < await redis.ttl(f"profile:version:{user}") <= VERSION_SECONDS
+    assert 0 < await redis.ttl(f"{{profile:{user}}}:version") <= VERSION_SECONDS
 
 
 async def test_drops_that_overtake_each_other_leave_the_newest_version(
@@ -102,7 +102,7 @@ async def test_a_dead_cache_finds_nothing_and_raises_nothing() -> None:
 
 
 async def test_nobody_waits_for_a_cache_that_is_away(
-    cache: ValkeyProfileCache, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    cache: ValkeyProfileCache, redis: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = 0
 
@@ -121,13 +121,17 @@ async def test_nobody_waits_for_a_cache_that_is_away(
 
 
 async def test_what_changed_while_it_was_away_is_dropped_before_it_is_used_again(
-    valkey_url: str, redis: Redis
+    valkey_url: str,
 ) -> None:
     clock, user = FakeClock(), new_user_id()
     others = [new_user_id() for _ in range(700)]
-    for someone in (user, *others):
-        await redis.set(f"profile:{someone}", b"old")
-    async with open_redis("redis://127.0.0.1:1", app="test", retries=0) as nowhere:
+    async with (
+        Redis.from_url(valkey_url) as redis,
+        open_redis("redis://127.0.0.1:1", app="test", retries=0) as nowhere,
+    ):
+        for someone in (user, *others):
+            await redis.set(f"profile:{someone}", b"old")
+        assert isinstance(nowhere, Redis)
         cache = ValkeyProfileCache(nowhere, clock, CacheReads(nowhere, clock))
         for someone in (user, *others):
             await cache.forget(someone, 5)
@@ -139,7 +143,7 @@ async def test_what_changed_while_it_was_away_is_dropped_before_it_is_used_again
             assert cache.is_away(), "still nobody there"
             assert await redis.get(f"profile:{user}") == b"old"
             # The network is mended: the same client reaches the server now.
-            nowhere.connection_pool = Redis.from_url(valkey_url).connection_pool
+            nowhere.connection_pool = redis.connection_pool
             clock.advance(RETRY_SECONDS)
             while cache.is_away():
                 await asyncio.sleep(0)

@@ -12,8 +12,8 @@ from eros_common.redis import open_redis
 RULES = Throttling(failures=3, window_seconds=900, pause_seconds=30)
 
 
-async def test_attempts_are_spaced_after_too_many_failures(valkey_url: str) -> None:
-    async with open_redis(valkey_url, app="test") as redis:
+async def test_attempts_are_spaced_after_too_many_failures(cache_url: str) -> None:
+    async with open_redis(cache_url, app="test") as redis:
         throttle = ValkeyThrottle(redis, RULES)
         for _ in range(RULES.failures):
             await throttle.enter("ann@example.com")

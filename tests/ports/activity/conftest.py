@@ -7,12 +7,14 @@ import pytest
 from tests.ports.activity.stores import Stores, memory_stores, valkey_stores
 
 
-@pytest.fixture(params=["memory", "valkey"])
+@pytest.fixture(params=["memory", "valkey", "cluster"])
 def store_url(request: pytest.FixtureRequest) -> str | None:
     """None for memory."""
     url: str | None = None
     if request.param == "valkey":
         url = request.getfixturevalue("valkey_url")
+    elif request.param == "cluster":
+        url = request.getfixturevalue("valkey_cluster_url")
     return url
 
 

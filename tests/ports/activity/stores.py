@@ -60,13 +60,17 @@ async def valkey_stores(
         open_redis(url, app="test", timeout_seconds=5) as reading,
     ):
         functions = Functions(redis)
-        yield Stores(
-            ValkeyPeople(
-                functions, rules, shard_count=shard_count, kept_seconds=kept_seconds, page=page
-            ),
-            ValkeyLog(functions, reading, shard_count=shard_count),
-            ValkeySources(functions),
-        )
+        log = ValkeyLog(functions, reading, shard_count=shard_count)
+        try:
+            yield Stores(
+                ValkeyPeople(
+                    functions, rules, shard_count=shard_count, kept_seconds=kept_seconds, page=page
+                ),
+                log,
+                ValkeySources(functions),
+            )
+        finally:
+            await log.close()
 
 
 def user(number: int) -> UserKey:

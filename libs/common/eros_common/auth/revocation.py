@@ -1,9 +1,9 @@
 """Sessions that are refused before their tokens expire, mirrored from the activity Valkey.
 
-The sorted set ``revoked:sids`` holds session ids by the wall second (since 1970) until which
+The sorted set ``{revoked}:sids`` holds session ids by the wall second (since 1970) until which
 tokens of theirs may still be around; the channel ``revoked`` carries each id when it is added and
-``revoked:version`` counts the additions. The channel makes it quick; a poll of the version twice a
-second makes it true, and reads the set only when there is something new.
+``{revoked}:version`` counts the additions. The channel makes it quick; a poll of the version twice
+a second makes it true, and reads the set only when there is something new.
 """
 
 from __future__ import annotations
@@ -13,17 +13,25 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Final, cast
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from eros_common import logging
 from eros_common.clocks import Clock, SystemClock
 from eros_common.ids import SessionId
+from eros_common.redis import Valkey, subscribed
 
-KEY: Final = "revoked:sids"
-VERSION_KEY: Final = "revoked:version"
+#: The braces are a hash tag: one node of a cluster has both.
+KEY: Final = "{revoked}:sids"
+VERSION_KEY: Final = "{revoked}:version"
 CHANNEL: Final = "revoked"
 POLL_SECONDS: Final = 0.5
+# A cluster passes on to all its nodes what is published at one.
+_REVOKE: Final = """
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
+redis.call('ZADD', KEYS[1], 'GT', ARGV[2], ARGV[3])
+redis.call('INCR', KEYS[2])
+redis.call('PUBLISH', ARGV[4], ARGV[3])
+"""
 
 log = logging.get("auth.revocations")
 
@@ -31,8 +39,8 @@ log = logging.get("auth.revocations")
 class Revocations:
     """Adds to the set; accounts' side."""
 
-    def __init__(self, redis: Redis, *, clock: Clock | None = None) -> None:
-        self._redis = redis
+    def __init__(self, redis: Valkey, *, clock: Clock | None = None) -> None:
+        self._revoke = redis.register_script(_REVOKE)
         self._clock = clock or SystemClock()
 
     async def revoke(self, session_id: SessionId, until: datetime) -> None:
@@ -40,12 +48,10 @@ class Revocations:
 
         Raises ``redis.exceptions.RedisError`` if that cannot be written.
         """
-        async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.zremrangebyscore(KEY, "-inf", self._clock.wall().timestamp())
-            pipe.zadd(KEY, {session_id: until.timestamp()}, gt=True)
-            pipe.incr(VERSION_KEY)
-            pipe.publish(CHANNEL, session_id)
-            await pipe.execute()
+        now = self._clock.wall().timestamp()
+        await self._revoke(
+            keys=[KEY, VERSION_KEY], args=[now, until.timestamp(), session_id, CHANNEL]
+        )
 
 
 class RevocationMirror:
@@ -53,7 +59,7 @@ class RevocationMirror:
     or comes back without its data."""
 
     def __init__(
-        self, redis: Redis, *, clock: Clock | None = None, poll_seconds: float = POLL_SECONDS
+        self, redis: Valkey, *, clock: Clock | None = None, poll_seconds: float = POLL_SECONDS
     ) -> None:
         self._redis = redis
         self._clock = clock or SystemClock()
@@ -118,8 +124,7 @@ class RevocationMirror:
     async def _listen(self) -> None:
         while True:
             try:
-                async with self._redis.pubsub() as channel:
-                    await channel.subscribe(CHANNEL)
+                async with subscribed(self._redis, CHANNEL) as channel:
                     async for _ in channel.listen():
                         self._nudge.set()
             except (RedisError, OSError) as error:

@@ -18,6 +18,13 @@ class Engine(StrEnum):
     MODEL = "model"
 
 
+class Origin(StrEnum):
+    """When what an answer says was worked out, whoever worded it."""
+
+    PREPARED = "prepared"
+    LIVE = "live"
+
+
 class ActionKind(StrEnum):
     """What following a suggested action does."""
 
@@ -83,4 +90,5 @@ class Answer:
     sources: tuple[Cited, ...] = ()
     cautions: tuple[Caution, ...] = ()
     engine: Engine = Engine.EMBEDDED
+    origin: Origin = Origin.LIVE
     known: bool = True

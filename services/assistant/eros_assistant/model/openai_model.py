@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
 from eros_assistant.model.breaker import Breaker
@@ -55,7 +55,7 @@ class OpenAiModel:
             "eros.assistant.model.calls", unit="{call}", description="Calls by outcome."
         )
 
-    async def stream(self, user: UserId, system: str, prompt: str) -> AsyncIterator[str]:
+    async def stream(self, user: UserId, system: str, prompt: str) -> AsyncGenerator[str, None]:
         expected = (len(system) + len(prompt)) // _CHARACTERS_A_TOKEN
         if await self._used(user) + expected > self._budget:
             raise ModelUnavailable("budget")

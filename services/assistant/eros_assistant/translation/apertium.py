@@ -27,6 +27,8 @@ _END: Final = b"[]"
 """An empty superblank: a word right before the zero byte would be waited for by some stages."""
 _SENTENCE_SECONDS: Final = 3.0
 _LONGEST_ANSWER: Final = 1 << 20
+_MOST_FAILURES: Final = 2
+"""A text is tried once more, on fresh processes; one that fails them too is not for Apertium."""
 _ISO: Final = {
     "eng": "en", "spa": "es", "por": "pt", "cat": "ca", "fra": "fr", "ita": "it", "glg": "gl",
     "oci": "oc", "ron": "ro", "epo": "eo", "deu": "de", "nld": "nl", "eus": "eu",
@@ -74,6 +76,10 @@ class Installation:
         return found
 
 
+class _Spoiled(Exception):
+    """Whoever was before in the queue has left a pipeline that nobody else can use."""
+
+
 @dataclass(slots=True)
 class _Pipeline:
     """Running stages of one pair; one text at a time."""
@@ -88,13 +94,13 @@ class _Pipeline:
         return all(process.returncode is None for process in self.processes)
 
     async def exchange(self, text: str) -> str:
-        """Raises OSError, EOFError or TimeoutError."""
+        """Raises OSError, EOFError or TimeoutError; _Spoiled where it was not even asked."""
         stdin, stdout = self.processes[0].stdin, self.processes[-1].stdout
         assert stdin is not None
         assert stdout is not None
         async with self.lock, asyncio.timeout(_SENTENCE_SECONDS):
-            if self.owes:
-                raise EOFError
+            if self.owes or not self.alive:
+                raise _Spoiled
             self.owes = True
             stdin.write(text.encode() + _END + b"\0")
             await stdin.drain()
@@ -162,15 +168,21 @@ class Apertium:
         escaped = text.translate(_ESCAPED)
         for position, name in enumerate(names):
             escaped = escaped.replace(name, f"Xq{_LETTERS[position % 26]}zw", 1)
-        for _ in range(2):
+        failures = 0
+        while failures < _MOST_FAILURES:
             pipeline = await self._pipeline(pair)
             if pipeline is None:
                 return None
             try:
                 answer = await pipeline.exchange(escaped)
+            except _Spoiled:
+                # Others hung up or saw it die: however many of them, this text was not tried.
+                await self._drop(pair, pipeline)
+                continue
             except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError) as error:
                 log.warning("restarting", pair="-".join(pair), error=type(error).__name__)
                 await self._drop(pair, pipeline)
+                failures += 1
                 continue
             return _clean(answer, names).strip()
         return None

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from eros_common import logging
+from eros_common.redis import Valkey
 
 KEY: Final = "console:people"
 SAMPLES: Final = 24 * 60
@@ -24,7 +24,7 @@ Sample = tuple[float, tuple[int, ...]]
 class PeopleHistory:
     """A stream in Valkey; without Valkey there is no history, and nothing else is missing."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Valkey) -> None:
         self._redis = redis
         self._noted = 0
 

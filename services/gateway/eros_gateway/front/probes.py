@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final
 
 import asyncpg
 import grpc
 from grpc_health.v1 import health_pb2
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from eros.scheduler.v1 import scheduler_pb2, scheduler_pb2_grpc
 from eros_common.cache_reads import read_counts
+from eros_common.redis import Valkey, ping, used_bytes
 from eros_gateway import admin
 from eros_gateway.front.ports import CacheState, PartDown, Probe
 
@@ -38,12 +38,12 @@ def service_probe(channel: grpc.aio.Channel, timeout: float) -> Probe:
     return probe
 
 
-def valkey_probe(redis: Redis) -> Probe:
+def valkey_probe(redis: Valkey) -> Probe:
     """A Valkey; the client's own timeout holds."""
 
     async def probe() -> None:
         try:
-            await cast("Any", redis.ping())
+            await ping(redis)
         except (RedisError, OSError) as error:
             raise PartDown(str(error) or type(error).__name__) from None
 
@@ -108,12 +108,11 @@ class SchedulerNight:
 class ValkeyCache:
     """See ``ports.Cache``."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Valkey) -> None:
         self._redis = redis
 
     async def state(self) -> CacheState:
         try:
-            memory = await self._redis.info("memory")
-            return CacheState(int(memory["used_memory"]), await read_counts(self._redis))
+            return CacheState(await used_bytes(self._redis), await read_counts(self._redis))
         except (RedisError, OSError) as error:
             raise PartDown(str(error) or type(error).__name__) from None

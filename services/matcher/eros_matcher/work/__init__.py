@@ -7,10 +7,10 @@ from pathlib import Path
 
 import asyncpg
 from pydantic import SecretStr
-from redis.asyncio import Redis
 
 from eros.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
 from eros_common.clocks import Clock
+from eros_common.redis import Valkey
 from eros_matcher.accounts import AccountsProfiles, KeptCards
 from eros_matcher.filling import CacheFiller
 from eros_matcher.store_cache import ValkeyLists
@@ -39,7 +39,7 @@ async def open_work(
     pool: asyncpg.Pool,
     database_url: SecretStr,
     accounts: AccountsServiceStub,
-    cache: Redis,
+    cache: Valkey,
     clock: Clock,
     data_dir: Path,
     congestion_strength: float = 1.0,

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Final
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from eros.accounts.v1 import profile_pb2
@@ -14,6 +13,7 @@ from eros_advice.people import Other, Own
 from eros_advice.prepared import KEPT_SECONDS, encode_input, prepared_key
 from eros_common import logging
 from eros_common.ids import UserId
+from eros_common.redis import Valkey
 from eros_matcher.accounts import AccountsProfiles, Profiles
 from eros_matcher.domain.lists import MatchList, match_id
 from eros_matcher.store_lists import PostgresLists
@@ -41,7 +41,7 @@ async def inputs(
     }
 
 
-async def keep(cache: Redis, made: Sequence[tuple[UserId, bytes]]) -> None:
+async def keep(cache: Valkey, made: Sequence[tuple[UserId, bytes]]) -> None:
     """Into the cache for a day. What a dead cache loses is made by day, when it is asked for."""
     pipeline = cache.pipeline(transaction=False)
     for user, data in made:

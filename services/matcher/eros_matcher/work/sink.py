@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 import asyncpg
-from redis.asyncio import Redis
 
 from eros_common import logging
 from eros_common.clocks import Clock
 from eros_common.errors import ErosError
 from eros_common.ids import UserId
+from eros_common.redis import Valkey
 from eros_matcher.domain.lists import MatchList, Source
 from eros_matcher.features.record import Record
 from eros_matcher.filling import CacheFiller
@@ -44,7 +44,7 @@ class MatcherSink:
     lists: PostgresLists
     cards: Cards
     filler: CacheFiller
-    cache: Redis
+    cache: Valkey
     clock: Clock
     learning: HostLearning
     matches_a_day: int
