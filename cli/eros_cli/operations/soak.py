@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from contextlib import suppress
@@ -27,6 +28,7 @@ from eros_cli.operator import open_operator
 _RATE: Final = 240.0
 _FIRST_NIGHT: Final = datetime(2026, 6, 1, 21, 0, tzinfo=UTC)
 _SETTINGS: Final = {
+    "EROS_LOG_FORMAT": "json",
     "EROS_HEARTBEAT_INTERVAL_SECONDS": "3",
     "EROS_TICK_SECONDS": "1",
     "EROS_LEASE_SECONDS": "10",
@@ -79,6 +81,8 @@ async def soak(minutes: float, seed: int, people: int) -> Report:
                 await somebody.check()
         await _look_at_rows(mesh, crowd, report)
         await _look_at_halts(mesh, report)
+        for name in mesh.names():
+            report.unexpected += _unexpected(mesh.service(name).log)
     report.seconds = time.monotonic() - began
     return report
 
@@ -117,6 +121,17 @@ def _footprint(pid: int) -> tuple[float, int]:
     status = Path(f"/proc/{pid}/status").read_text()
     resident = int(status.partition("VmRSS:")[2].split()[0]) / 1024
     return resident, len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def _unexpected(log: Path) -> list[str]:
+    """What a program logged as its own fault: the call, the request, the end of the traceback."""
+    found = []
+    for line in log.read_text(errors="replace").splitlines():
+        if '"rpc.unexpected"' in line:
+            said = json.loads(line)
+            cause = said.get("traceback", "").strip().rpartition("\n")[2]
+            found.append(f"{said.get('method')} {said.get('requestId', '')} {cause}")
+    return found
 
 
 async def _settle(mesh: Mesh, report: Report) -> None:

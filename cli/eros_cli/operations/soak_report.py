@@ -40,6 +40,9 @@ class Report:
     writes: int = 0
     writes_lost: list[str] = field(default_factory=list)
     footprints: dict[str, list[Footprint]] = field(default_factory=dict)
+    unexpected: list[str] = field(default_factory=list)
+    """Answers that no fault explains (500, 501), with their request id, and what was logged of
+    them: whoever is away is 503."""
     unfinished: int = 0
     """Jobs of sleeping people that were still to be done when time was up: late, not lost."""
 
@@ -65,6 +68,8 @@ class Report:
             lines.append(f"{self.doubled} results doubled")
         if self.writes_lost:
             lines.append(f"{len(self.writes_lost)} writes lost: {', '.join(self.writes_lost[:3])}")
+        if self.unexpected:
+            lines.append(f"{len(self.unexpected)} unexpected: {'; '.join(self.unexpected[:3])}")
         lines += [f"{name} grew: {how}" for name, how in self.grown().items()]
         return lines
 
@@ -86,6 +91,7 @@ class Report:
             "resultsDoubled": self.doubled,
             "acknowledgedWrites": self.writes,
             "writesLost": len(self.writes_lost),
+            "unexpected": self.unexpected[:20],
             "grown": self.grown(),
             "memoryMiB": {name: _peak(lives) for name, lives in sorted(self.footprints.items())},
             "held": not self.broken(),

@@ -144,5 +144,8 @@ class Somebody:
             self._report.requests["cut"] += 1
             return None
         self._report.requests[str(answer.status_code)] += 1
+        if answer.status_code in (500, 501):
+            request_id = answer.json().get("error", {}).get("requestId", "")
+            self._report.unexpected.append(f"{answer.status_code} {method} {path} {request_id}")
         self._report.request_ms.append((time.perf_counter() - began) * 1000)
         return answer

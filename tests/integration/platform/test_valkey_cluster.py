@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import grpc
 import pytest
@@ -59,7 +60,7 @@ async def test_caches_of_every_service(valkey_cluster_url: str) -> None:
         assert await conversations.get(people[0], talk) is None
         await conversations.fill(people[0], talk, 3, b"page")
         assert await conversations.get(people[0], talk) == b"page"
-        drops = [(people[0], talk), *((user, ConversationId(type(talk)(int=0))) for user in people)]
+        drops = [(people[0], talk), *((user, ConversationId(UUID(int=0))) for user in people)]
         assert await conversations.delete(drops)
         assert await client.exists(*(prepared_key(user) for user in people)) == 0
 
@@ -136,7 +137,7 @@ async def test_a_shard_that_moves_to_another_node_pauses_the_night_and_loses_nob
             while not await target.command("CLUSTER", "COUNTKEYSINSLOT", SLOTS_OF_SHARDS[0]):
                 await asyncio.sleep(0.05)
         await _until_touched(replica, people[0])
-        watcher = await _until_paused(replica, lambda w: True)
+        watcher = await _until_paused(replica, lambda w: bool(w.asleep))
         assert set(watcher.asleep) == set(people[1:])
         assert (await replica.stats()).known_users == 40
 

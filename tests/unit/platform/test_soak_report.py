@@ -35,6 +35,7 @@ def test_growth_is_seen_after_warming_up() -> None:
     ("change", "said"),
     [
         ({"jobs_lost": ["rows of somebody"]}, "1 jobs lost"),
+        ({"unexpected": ["500 GET /users/profile"]}, "1 unexpected: 500 GET"),
         ({"doubled": 2}, "2 results doubled"),
         ({"writes_lost": ["bio of somebody"]}, "1 writes lost"),
     ],
