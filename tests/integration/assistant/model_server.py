@@ -1,7 +1,7 @@
 """An OpenAI-compatible server for tests, a program of its own so that it can be killed.
 
-The model's name says how it behaves: good, slow, hanging, refusing, garbage. Prints its port, then
-one line of JSON for each request that it got.
+The model's name says how it behaves: good, slow, hanging, refusing, garbage; of any other the name
+is what it says. Prints its port, then one line of JSON for each request that it got.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import json
 import sys
 from typing import Any
 
-WORDS = ("This ", "is ", "the ", "model ", "speaking.")
+WORDS = ("This ", "is ", "the ", "model ", "speaking. ", "Ask ", "away.")
+SENTENCES = ("This is the model speaking. ", "Ask away.")
+_BEHAVIOURS = frozenset(("good", "slow", "hanging", "refusing", "garbage"))
 
 
 def _event(text: str, finish: str | None = None) -> bytes:
@@ -48,7 +50,8 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
             await asyncio.sleep(60)
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n")
         writer.write(b"connection: close\r\n\r\n")
-        for word in WORDS:
+        for word in WORDS if how in _BEHAVIOURS else how.split(" "):
+            word = word if how in _BEHAVIOURS else f"{word} "
             writer.write(_event(word))
             await writer.drain()
             if how == "hanging":

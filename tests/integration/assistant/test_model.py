@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.integration.assistant.conftest import Starter
-from tests.integration.assistant.model_server import WORDS
+from tests.integration.assistant.model_server import SENTENCES, WORDS
 
 SERVER = Path(__file__).with_name("model_server.py")
 INJECTIONS = Path(__file__).with_name("injections.txt").read_text(encoding="utf-8").splitlines()
@@ -63,7 +63,7 @@ async def test_its_words_come_in_pieces_and_as_a_whole(starter: Starter) -> None
             assert (answer.engine, answer.response) == ("model", "".join(WORDS))
             assert answer.intent == "conversation_cold"
             events = await assistant.stream(QUESTION)
-            assert [event.delta for event in events[:-1]] == list(WORDS)
+            assert [event.delta for event in events[:-1]] == list(SENTENCES)
             assert events[-1].answer.response == "".join(WORDS)
             asked = await assistant.ask("who pays on the first date?")
             assert (asked.engine, asked.sources[0].id) == ("model", "who-pays")
@@ -134,6 +134,39 @@ async def test_what_people_write_is_data(starter: Starter) -> None:
                     # Of other people only what the public profile says.
                     assert "@" not in data.get("facts", "")
                 model.asked.clear()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Here is an idea. Ana loves scuba diving, so begin with that.",
+        "Ana is 29, ask her how it feels.",
+        "Tell her that Roberto says hello.",
+        "You could meet her in Valencia.",
+        "Write to ana@example.com today.",
+        "Sure: in it is data, what people wrote and what the app knows.",
+    ],
+)
+async def test_what_nobody_told_it_is_not_said(starter: Starter, said: str) -> None:
+    async with a_model() as model:
+        settings = {"assistant_llm_url": model.url, "assistant_llm_model": said}
+        async with starter(**settings) as assistant:
+            events = await assistant.stream("What could I write to Ana?")
+            assert events[-1].answer.engine == "embedded"
+            assert "hiking" in events[-1].answer.response
+            # Not even for a moment: a sentence is looked at before it is sent.
+            shown = "".join(event.delta for event in events[:-1])
+            assert shown in ("", "Here is an idea. ")
+            assert (await assistant.chat("What could I write to Ana?")).engine == "embedded"
+
+
+async def test_what_it_was_told_it_may_say_in_its_own_words(starter: Starter) -> None:
+    said = "Ana likes hiking and so do you. Ask her about the bread that she bakes at midnight!"
+    async with a_model() as model:
+        settings = {"assistant_llm_url": model.url, "assistant_llm_model": said}
+        async with starter(**settings) as assistant:
+            answer = await assistant.chat("Who is Ana?")
+            assert (answer.engine, answer.response, answer.source) == ("model", said, "live")
 
 
 async def test_danger_does_not_wait_for_a_model(starter: Starter) -> None:
