@@ -48,6 +48,24 @@ async def ana(traced: Mesh) -> AsyncIterator[Person]:
         yield person
 
 
+async def test_nothing_that_a_person_wrote_is_in_traces_or_metrics(
+    ana: Person, collector: Collector
+) -> None:
+    mark = "zqxmarker9"
+    await ana.save(bio=f"I bake {mark}", interests=[mark])
+    for path, body in (
+        ("chat", {"message": f"What could I write to {mark}?"}),
+        ("ask", {"question": f"Is {mark} a scam?"}),
+        ("advice", {"topic": mark, "context": f"I want to kill {mark}"}),
+        ("translate", {"text": mark, "targetLanguage": mark}),
+    ):
+        await ana.call("POST", f"/assistant/{path}", json=body)
+    for method in ("Chat", "Ask", "Advise", "Translate"):
+        service = f"eros-assistant eros.assistant.v1.AssistantService/{method}"
+        await collector.trace_with("eros-gateway ingress", service)
+    assert mark.encode() not in b"".join(collector.raw)
+
+
 async def test_a_read_is_one_trace(ana: Person, collector: Collector) -> None:
     # What a client says of its own trace is not believed: this one would not be recorded.
     ana.headers["traceparent"] = f"00-{'a' * 32}-{'b' * 16}-00"

@@ -37,10 +37,13 @@ class Collector(
     def __init__(self) -> None:
         self.spans: list[Span] = []
         self.metrics: set[str] = set()
+        self.raw: list[bytes] = []
+        """Everything that came, with every attribute and event."""
         self._news = asyncio.Event()
         self.url = ""
 
     async def Export(self, request: Any, context: Any) -> Any:
+        self.raw.append(request.SerializeToString())
         if isinstance(request, metrics_service_pb2.ExportMetricsServiceRequest):
             self.metrics |= {
                 metric.name

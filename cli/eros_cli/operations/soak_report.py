@@ -30,6 +30,8 @@ class Report:
     people: int = 0
     requests: Counter[str] = field(default_factory=Counter)
     """By status: HTTP codes, `cut` where the connection broke."""
+    refusals: Counter[str] = field(default_factory=Counter)
+    """What was not answered with 200: status, the error's code, and the route."""
     request_ms: list[float] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
     """What was done to whom, such as `kill scheduler`."""
@@ -80,6 +82,7 @@ class Report:
             "soak": {"seed": self.seed, "seconds": round(self.seconds), "people": self.people},
             "faults": dict(sorted(self.faults.items())),
             "requests": dict(sorted(self.requests.items())),
+            "refusals": dict(self.refusals.most_common(20)),
             "requestMs": _percentiles(self.request_ms),
             "halts": len(self.halts),
             "haltsByReason": dict(Counter(reason for reason, *_ in self.halts)),

@@ -4,6 +4,7 @@ write that was acknowledged."""
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from random import Random
 from typing import Any, Final
@@ -21,6 +22,7 @@ _PROFILE: Final[dict[str, Any]] = {
 }
 #: The numbers are those of matcher.actions.
 _ACTIONS: Final = {"like": 1, "skip": 2, "view": 3}
+_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 _AWAKE_SECONDS: Final = (3.0, 12.0)
 _ASLEEP_SECONDS: Final = (8.0, 40.0)
 
@@ -144,8 +146,11 @@ class Somebody:
             self._report.requests["cut"] += 1
             return None
         self._report.requests[str(answer.status_code)] += 1
-        if answer.status_code in (500, 501):
-            request_id = answer.json().get("error", {}).get("requestId", "")
-            self._report.unexpected.append(f"{answer.status_code} {method} {path} {request_id}")
+        if answer.status_code >= 400:
+            error = answer.json().get("error", {})
+            refusal = f"{answer.status_code} {error.get('code')} {method} {_ID.sub('{id}', path)}"
+            self._report.refusals[refusal] += 1
+            if answer.status_code in (500, 501):
+                self._report.unexpected.append(f"{refusal} {error.get('requestId', '')}")
         self._report.request_ms.append((time.perf_counter() - began) * 1000)
         return answer
