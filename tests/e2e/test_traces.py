@@ -59,7 +59,7 @@ async def test_nothing_that_a_person_wrote_is_in_traces_or_metrics(
         ("advice", {"topic": mark, "context": f"I want to kill {mark}"}),
         ("translate", {"text": mark, "targetLanguage": mark}),
     ):
-        await ana.call("POST", f"/assistant/{path}", json=body)
+        await ana.call("POST", f"/assistant/{path}", body)
     for method in ("Chat", "Ask", "Advise", "Translate"):
         service = f"eros-assistant eros.assistant.v1.AssistantService/{method}"
         await collector.trace_with("eros-gateway ingress", service)

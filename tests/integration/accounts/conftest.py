@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from eros_common.redis import Valkey, open_redis
 from tests.integration.accounts.service import Accounts, Starter
-from tests.ports.accounts.conftest import admin, redis
+from tests.ports.accounts.conftest import admin
 
-__all__ = ["accounts", "admin", "redis", "starter"]
+__all__ = ["accounts", "admin", "starter"]
 
 
 @pytest.fixture
@@ -21,3 +22,9 @@ def starter(postgres_url: str, valkey_url: str, tmp_path: Path) -> Starter:
 async def accounts(starter: Starter) -> AsyncIterator[Accounts]:
     async with starter.start() as running:
         yield running
+
+
+@pytest.fixture
+async def redis(valkey_url: str) -> AsyncIterator[Valkey]:
+    async with open_redis(valkey_url, app="test", retries=0) as client:
+        yield client
