@@ -89,10 +89,14 @@ async def _run(people: int, seconds: float) -> dict[str, Any]:
         url = mesh.environment()["DATABASE_URL"]
         clients = len(os.sched_getaffinity(0))
         scheduler = await stack.enter_async_context(
-            postgres.open_pool(url, role="eros_scheduler", app="bench", size=clients)
+            postgres.open_pool(
+                url, role="eros_scheduler", app="bench", size=clients, leaves_nothing=True
+            )
         )
         matcher = await stack.enter_async_context(
-            postgres.open_pool(url, role="eros_matcher", app="bench", size=clients)
+            postgres.open_pool(
+                url, role="eros_matcher", app="bench", size=clients, leaves_nothing=True
+            )
         )
         admin = await asyncpg.connect(url)
         stack.push_async_callback(admin.close)
@@ -170,15 +174,12 @@ async def _complete(
     matcher: asyncpg.Pool, kind: JobKind, users: Sequence[Any], tokens: Sequence[int]
 ) -> int:
     async with matcher.acquire() as connection, connection.transaction():
-        held = await connection.fetch(
-            "SELECT * FROM scheduler.hold($1, $2, $3)", users, kind, tokens
-        )
         done = await connection.fetch(
             "SELECT * FROM scheduler.complete($1, $2, $3, $4)",
-            [row["user_id"] for row in held],
+            users,
             kind,
-            [row["token"] for row in held],
-            [_TOMORROW] * len(held),
+            tokens,
+            [_TOMORROW] * len(users),
         )
     return len(done)
 

@@ -71,6 +71,8 @@ CREATE INDEX jobs_solo ON scheduler.jobs (kind, (greatest(due_at, rested_at, sol
 -- One job of a person at a time. lease_until is in no index: renewing is a heap-only update.
 CREATE UNIQUE INDEX jobs_leased ON scheduler.jobs (user_id) WHERE state = 'l';
 CREATE INDEX jobs_aside ON scheduler.jobs (back_at) WHERE state IN ('w', 'b');
+-- Of whom something waits is asked with every result.
+CREATE INDEX jobs_waiting ON scheduler.jobs (user_id) WHERE state = 'w';
 CREATE INDEX jobs_dead ON scheduler.jobs (kind) WHERE state = 'x';
 
 -- Every zone a job row ever had: what a claim goes through.

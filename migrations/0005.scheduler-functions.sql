@@ -1,10 +1,14 @@
 -- What others call of the scheduler, and only that: each defined once, each checking fences.
 -- Locks are always taken in the order (user_id, kind), or not waited for: no deadlocks.
 
--- Milliseconds of wall time since then.
+-- Rows that are locked are written by where they are (ctid): looked for once, not twice. That is right
+-- in a later statement of the same function only: its snapshot sees what the lock has waited for.
+
+-- Milliseconds of wall time since then. Without a search path of its own it becomes part of whatever
+-- calls it; a call a row would cost more than the row.
 CREATE FUNCTION scheduler.ms_since(p_at timestamptz) RETURNS integer
-LANGUAGE sql SET search_path = pg_catalog, pg_temp
-AS $$ SELECT (extract(epoch FROM clock_timestamp() - p_at) * 1000)::integer; $$;
+LANGUAGE sql
+AS $$ SELECT (extract(epoch FROM pg_catalog.clock_timestamp() - p_at) * 1000)::integer; $$;
 
 -- Puts back in the queue what waited for another kind of these people. A row that somebody else
 -- is writing just now is left: it comes back by itself at back_at.
@@ -108,36 +112,36 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-    halted uuid[];
-    old_tokens bigint[];
+    rows tid[];
+    users uuid[];
+    tokens bigint[];
+    kept bytea[];
     took integer[];
-    kept integer[];
     who text;
 BEGIN
-    WITH held AS MATERIALIZED (
-        SELECT j.user_id, p.checkpoint, j.owner
+    SELECT array_agg(h.ctid), array_agg(h.user_id), array_agg(h.token), array_agg(h.checkpoint),
+        array_agg(scheduler.ms_since(h.leased_at)), max(h.owner)
+    INTO rows, users, tokens, kept, took, who
+    FROM (
+        SELECT j.ctid, j.user_id, j.token, p.checkpoint, j.leased_at, j.owner
         FROM unnest(p_users, p_tokens, p_checkpoints) p(user_id, token, checkpoint)
         JOIN scheduler.jobs j ON j.user_id = p.user_id AND j.kind = p_kind
         WHERE j.state = 'l' AND j.token = p.token
         ORDER BY j.user_id
         FOR UPDATE OF j
-    ), given_back AS (
+    ) h;
+    IF rows IS NOT NULL THEN
         UPDATE scheduler.jobs j SET
             state = 'q', token = j.token + 1, owner = NULL, lease_until = NULL,
-            checkpoint = coalesce(held.checkpoint, j.checkpoint), last_halt = p_reason
-        FROM held WHERE j.user_id = held.user_id AND j.kind = p_kind
-        RETURNING j.user_id, j.token - 1 AS token, scheduler.ms_since(j.leased_at) AS ms,
-            coalesce(octet_length(held.checkpoint), 0) AS bytes, held.owner
-    )
-    SELECT coalesce(array_agg(g.user_id), '{}'), array_agg(g.token), array_agg(g.ms),
-        array_agg(g.bytes), max(g.owner)
-    INTO halted, old_tokens, took, kept, who FROM given_back g;
-    IF halted <> '{}' THEN
+            checkpoint = coalesce(h.checkpoint, j.checkpoint), last_halt = p_reason
+        FROM unnest(rows, kept) h(at, checkpoint) WHERE j.ctid = h.at;
         INSERT INTO scheduler.audit (event, kind, worker, why, users, tokens, ms, bytes)
-            VALUES (2, p_kind, who, p_reason, halted, old_tokens, took, kept);
+            SELECT 2, p_kind, who, p_reason, users, tokens, took,
+                array_agg(coalesce(octet_length(k.checkpoint), 0) ORDER BY k.number)
+            FROM unnest(kept) WITH ORDINALITY k(checkpoint, number);
     END IF;
     PERFORM scheduler.requeue_waiting(p_users);
-    RETURN QUERY SELECT h.user_id, h.token + 1 FROM unnest(halted, old_tokens) h(user_id, token);
+    RETURN QUERY SELECT h.user_id, h.token + 1 FROM unnest(users, tokens) h(user_id, token);
 END
 $$;
 
@@ -153,50 +157,54 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-    done uuid[];
+    rows tid[];
+    users uuid[];
     tokens bigint[];
+    due timestamptz[];
+    claimed timestamptz[];
     took integer[];
     who text;
+    next_rows tid[];
+    next_due timestamptz[];
 BEGIN
-    WITH held AS MATERIALIZED (
-        SELECT j.user_id, p.due_at, j.owner
+    SELECT array_agg(h.ctid), array_agg(h.user_id), array_agg(h.token), array_agg(h.due_at),
+        array_agg(h.claimed_at), array_agg(scheduler.ms_since(h.leased_at)), max(h.owner)
+    INTO rows, users, tokens, due, claimed, took, who
+    FROM (
+        SELECT j.ctid, j.user_id, j.token, p.due_at, j.claimed_at, j.leased_at, j.owner
         FROM unnest(p_users, p_tokens, p_due_at) p(user_id, token, due_at)
         JOIN scheduler.jobs j ON j.user_id = p.user_id AND j.kind = p_kind
         WHERE j.state = 'l' AND j.token = p.token
         ORDER BY j.user_id
         FOR UPDATE OF j
-    ), completed AS (
+    ) h;
+    IF rows IS NOT NULL THEN
         UPDATE scheduler.jobs j SET
             state = 'q', attempts = 0, owner = NULL, lease_until = NULL, checkpoint = NULL,
             last_error = NULL,
-            due_at = CASE WHEN p_kind = 4 THEN 'infinity' ELSE held.due_at END,
+            due_at = CASE WHEN p_kind = 4 THEN 'infinity' ELSE h.due_at END,
             solo_at = CASE
                 WHEN p_kind IN (3, 4) THEN j.claimed_at + interval '24 hours' ELSE j.solo_at
                 END
-        FROM held WHERE j.user_id = held.user_id AND j.kind = p_kind
-        RETURNING j.user_id, j.token, scheduler.ms_since(j.leased_at) AS ms, held.owner
-    )
-    SELECT coalesce(array_agg(c.user_id), '{}'), array_agg(c.token), array_agg(c.ms), max(c.owner)
-    INTO done, tokens, took, who FROM completed c;
-    IF done <> '{}' THEN
+        FROM unnest(rows, due) h(at, due_at) WHERE j.ctid = h.at;
         INSERT INTO scheduler.audit (event, kind, worker, users, tokens, ms)
-            VALUES (3, p_kind, who, done, tokens, took);
+            VALUES (3, p_kind, who, users, tokens, took);
     END IF;
     IF p_kind = 3 THEN
-        UPDATE scheduler.jobs j SET due_at = least(j.due_at, ready.at)
+        SELECT array_agg(k.ctid), array_agg(k.claimed_at) INTO next_rows, next_due
         FROM (
-            SELECT k.user_id, m.claimed_at AS at
-            FROM unnest(done) d(user_id)
-            JOIN scheduler.jobs k ON k.user_id = d.user_id AND k.kind = 4
-            JOIN scheduler.jobs m ON m.user_id = d.user_id AND m.kind = 3
+            SELECT k.ctid, m.claimed_at
+            FROM unnest(users, claimed) m(user_id, claimed_at)
+            JOIN scheduler.jobs k ON k.user_id = m.user_id AND k.kind = 4
             WHERE k.due_at > m.claimed_at
             ORDER BY k.user_id
             FOR UPDATE OF k
-        ) ready
-        WHERE j.user_id = ready.user_id AND j.kind = 4;
+        ) k;
+        UPDATE scheduler.jobs k SET due_at = r.at
+        FROM unnest(next_rows, next_due) r(row, at) WHERE k.ctid = r.row;
     END IF;
     PERFORM scheduler.requeue_waiting(p_users);
-    RETURN QUERY SELECT d.user_id FROM unnest(done) d(user_id);
+    RETURN QUERY SELECT h.user_id FROM unnest(users) h(user_id);
 END
 $$;
 
@@ -210,42 +218,41 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-    failed uuid[];
+    rows tid[];
+    users uuid[];
+    tokens bigint[];
     died boolean[];
-    old_tokens bigint[];
-    took integer[];
     wrong text[];
+    took integer[];
     who text;
 BEGIN
-    WITH held AS MATERIALIZED (
-        SELECT j.user_id, left(p.error, 500) AS error, j.attempts >= 4 AS dead, j.owner
+    SELECT array_agg(h.ctid), array_agg(h.user_id), array_agg(h.token), array_agg(h.dead),
+        array_agg(h.error), array_agg(scheduler.ms_since(h.leased_at)), max(h.owner)
+    INTO rows, users, tokens, died, wrong, took, who
+    FROM (
+        SELECT j.ctid, j.user_id, j.token, j.attempts >= 4 AS dead, left(p.error, 500) AS error,
+            j.leased_at, j.owner
         FROM unnest(p_users, p_tokens, p_error) p(user_id, token, error)
         JOIN scheduler.jobs j ON j.user_id = p.user_id AND j.kind = p_kind
         WHERE j.state = 'l' AND j.token = p.token
         ORDER BY j.user_id
         FOR UPDATE OF j
-    ), failed AS (
+    ) h;
+    IF rows IS NOT NULL THEN
         UPDATE scheduler.jobs j SET
-            state = CASE WHEN held.dead THEN 'x' ELSE 'b' END,
+            state = CASE WHEN h.dead THEN 'x' ELSE 'b' END,
             attempts = j.attempts + 1, token = j.token + 1, owner = NULL, lease_until = NULL,
-            back_at = CASE WHEN NOT held.dead THEN
+            back_at = CASE WHEN NOT h.dead THEN
                 clock_timestamp() + least(interval '30 seconds' * 2 ^ j.attempts, interval '1 hour')
                     * (0.75 + 0.5 * random())
                 END,
-            checkpoint = NULL, last_error = held.error
-        FROM held WHERE j.user_id = held.user_id AND j.kind = p_kind
-        RETURNING j.user_id, held.dead, j.token - 1 AS token,
-            scheduler.ms_since(j.leased_at) AS ms, held.error, held.owner
-    )
-    SELECT coalesce(array_agg(f.user_id), '{}'), array_agg(f.dead), array_agg(f.token),
-        array_agg(f.ms), array_agg(f.error), max(f.owner)
-    INTO failed, died, old_tokens, took, wrong, who FROM failed f;
-    IF failed <> '{}' THEN
+            checkpoint = NULL, last_error = h.error
+        FROM unnest(rows, died, wrong) h(at, dead, error) WHERE j.ctid = h.at;
         INSERT INTO scheduler.audit (event, kind, worker, users, tokens, ms, errors)
-            VALUES (4, p_kind, who, failed, old_tokens, took, wrong);
+            VALUES (4, p_kind, who, users, tokens, took, wrong);
     END IF;
     PERFORM scheduler.requeue_waiting(p_users);
-    RETURN QUERY SELECT f.user_id, f.dead FROM unnest(failed, died) f(user_id, dead);
+    RETURN QUERY SELECT f.user_id, f.dead FROM unnest(users, died) f(user_id, dead);
 END
 $$;
 

@@ -38,6 +38,7 @@ async def compose(app: App[SchedulerSettings]) -> None:
             role="eros_scheduler",
             app="scheduler",
             size=settings.database_pool_size,
+            leaves_nothing=True,
         )
     )
     jobs = PostgresJobs(pool, settings.idle_thresholds)

@@ -9,16 +9,16 @@ from typing import Final
 
 CLAIM: Final = """
 WITH solo AS MATERIALIZED (
-    SELECT j.user_id FROM scheduler.jobs j
+    SELECT j.ctid AS at, j.user_id FROM scheduler.jobs j
     WHERE j.kind = $1 AND j.state = 'q' AND j.rested_at IS NOT NULL
         AND greatest(j.due_at, j.rested_at, j.solo_at) <= $3
     ORDER BY greatest(j.due_at, j.rested_at, j.solo_at)
     LIMIT $4
     FOR UPDATE OF j SKIP LOCKED
 ), windowed AS MATERIALIZED (
-    SELECT c.user_id
+    SELECT c.at, c.user_id
     FROM unnest($2::text[]) z(zone) CROSS JOIN LATERAL (
-        SELECT j.user_id FROM scheduler.jobs j
+        SELECT j.ctid AS at, j.user_id FROM scheduler.jobs j
         WHERE j.kind = $1 AND j.zone = z.zone AND j.state = 'q' AND j.rested_at IS NOT NULL
             AND greatest(j.due_at, j.rested_at) <= $3 AND j.solo_at > $3
         ORDER BY greatest(j.due_at, j.rested_at)
@@ -27,32 +27,35 @@ WITH solo AS MATERIALIZED (
     ) c
     LIMIT $4 - (SELECT count(*) FROM solo)
 ), picked AS MATERIALIZED (
-    SELECT p.user_id, EXISTS (
-        SELECT FROM scheduler.jobs e
-        WHERE e.user_id = p.user_id AND e.kind <> $1
-            AND (e.state = 'l' OR e.kind < $1 AND e.due_at <= $3 AND e.state <> 'x')
-    ) AS blocked, m.solo_at
+    SELECT p.at, coalesce((
+        SELECT true FROM scheduler.jobs e WHERE e.user_id = p.user_id AND e.state = 'l'
+    ), $1 > 1 AND (
+        SELECT true FROM scheduler.jobs e
+        WHERE e.user_id = p.user_id AND e.kind < $1 AND e.due_at <= $3 AND e.state <> 'x'
+        LIMIT 1
+    ), false) AS blocked, CASE WHEN p.looked_up THEN (
+        SELECT m.solo_at FROM scheduler.jobs m
+        WHERE m.user_id = p.user_id AND m.kind = 3 AND m.solo_at > $3
+    ) END AS solo_at
     FROM (
-        SELECT user_id, $1 < 3 AS looked_up FROM solo UNION ALL SELECT user_id, false FROM windowed
+        SELECT at, user_id, $1 < 3 AS looked_up FROM solo
+        UNION ALL
+        SELECT at, user_id, false FROM windowed
     ) p
-    LEFT JOIN scheduler.jobs m
-        ON p.looked_up AND m.user_id = p.user_id AND m.kind = 3 AND m.solo_at > $3
 ), outdated AS (
     UPDATE scheduler.jobs j SET solo_at = p.solo_at
-    FROM picked p WHERE p.solo_at IS NOT NULL AND j.user_id = p.user_id AND j.kind = $1
+    FROM picked p WHERE p.solo_at IS NOT NULL AND j.ctid = p.at
     RETURNING 1
 ), aside AS (
     UPDATE scheduler.jobs j SET
         state = 'w', back_at = clock_timestamp() + interval '60 seconds'
-    FROM picked p
-    WHERE p.blocked AND p.solo_at IS NULL AND j.user_id = p.user_id AND j.kind = $1
+    FROM picked p WHERE p.blocked AND p.solo_at IS NULL AND j.ctid = p.at
     RETURNING 1
 ), leased AS (
     UPDATE scheduler.jobs j SET
         state = 'l', token = j.token + 1, owner = $5, claimed_at = $3, leased_at = now(),
         lease_until = clock_timestamp() + $6 * interval '1 second'
-    FROM picked p
-    WHERE NOT p.blocked AND p.solo_at IS NULL AND j.user_id = p.user_id AND j.kind = $1
+    FROM picked p WHERE NOT p.blocked AND p.solo_at IS NULL AND j.ctid = p.at
     RETURNING j.user_id, j.kind, j.token, j.zone, j.solo_at, j.checkpoint, j.lease_until
 ), noted AS (
     INSERT INTO scheduler.audit (event, kind, worker, users, tokens)
@@ -69,6 +72,10 @@ Each scan reads one range of one index, in order, until it has enough: whatever 
 beyond its end. Rows that met another kind of their person are set aside, and come back after a
 minute at the latest. Rows that learned before their person's match that the window does not count
 learn that it does, unless they follow the match. The last row counts both.
+
+Whether a row is blocked is asked row by row, in subqueries that are values: for EXISTS a plan may
+make a hash of all that is leased. A locked row is written by where it is (ctid). One that changed
+between the snapshot and the lock is not found there, and is left for the next claim.
 """
 
 RENEW: Final = """

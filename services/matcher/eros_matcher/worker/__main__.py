@@ -29,6 +29,7 @@ async def compose(app: App[WorkerSettings]) -> None:
             app="worker",
             role="eros_matcher",
             size=settings.database_pool_size,
+            leaves_nothing=True,
         )
     )
     work = await open_work(

@@ -15,7 +15,6 @@ from eros_matcher.worker.ports import ResultSink
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
-_HOLD = "SELECT user_id, token FROM scheduler.hold($1::uuid[], $2::smallint, $3::bigint[])"
 _CHECKPOINT = """SELECT user_id, token FROM scheduler.checkpoint(
     $1::uuid[], $2::smallint, $3::bigint[], $4::bytea[], $5)"""
 _COMPLETE = """SELECT user_id FROM scheduler.complete(
@@ -92,7 +91,7 @@ class FenceStore(CheckpointStore, Protocol):
         failures: Sequence[tuple[Lease, str]],
         sink: ResultSink,
     ) -> SettledRows:
-        """One transaction: hold, write the results, complete; and fail the failures.
+        """One transaction: complete, write the results of what was live; and fail the failures.
 
         Raises StoreUnavailableError; what `sink.write` raises is raised, and nothing is kept.
         """
@@ -160,20 +159,19 @@ async def _complete(
 ) -> tuple[RowResult, ...]:
     if not results:
         return ()
-    users = [row.lease.user_id for row in results]
-    tokens = [row.lease.token for row in results]
-    live = {row["user_id"] for row in await connection.fetch(_HOLD, users, int(kind), tokens)}
-    kept = tuple(row for row in results if row.lease.user_id in live)
-    if not kept:
-        return ()
-    await sink.write(connection, kind, kept)
-    await connection.fetch(
+    # The fence first: whoever it lets through is locked until the commit, so that what is written
+    # for them below is kept together with it or not at all.
+    done = await connection.fetch(
         _COMPLETE,
-        [row.lease.user_id for row in kept],
+        [row.lease.user_id for row in results],
         int(kind),
-        [row.lease.token for row in kept],
-        [row.lease.next_due_at for row in kept],
+        [row.lease.token for row in results],
+        [row.lease.next_due_at for row in results],
     )
+    live = {row["user_id"] for row in done}
+    kept = tuple(row for row in results if row.lease.user_id in live)
+    if kept:
+        await sink.write(connection, kind, kept)
     return kept
 
 
