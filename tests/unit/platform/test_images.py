@@ -15,6 +15,7 @@ import sys
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from platform import python_version
 
 import pytest
 from packaging.utils import canonicalize_name
@@ -81,7 +82,7 @@ def _owners() -> dict[str, set[str]]:
 def test_it_imports_nothing_else(name: str) -> None:
     """Also not in a function, where only a request would find out."""
     here(name)
-    packages = set(image_packages.needed()[name])
+    packages = set(image_packages.needed(python_version())[name])
     for folder in (f"services/{name}/eros_{name}", "libs/common/eros_common"):
         for path in (CHECKOUT / folder).rglob("*.py"):
             if "testing" in path.parts:
@@ -145,7 +146,7 @@ def test_it_starts(name: str, tmp_path: Path) -> None:
     app, site = tmp_path / "app", tmp_path / "site"
     app.mkdir()
     _copy(name, app)
-    _link_packages(image_packages.needed()[name], site)
+    _link_packages(image_packages.needed(python_version())[name], site)
     [command] = re.findall(r"^CMD (.+)$", stage_of(name), re.MULTILINE)
     python, flag, module = json.loads(command)
     assert (python, flag) == ("python", "-m")
