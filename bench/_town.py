@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -59,6 +60,16 @@ class Town:
             written=np.zeros(people, dtype=np.uint64),
             prices=np.maximum(random.standard_normal(people) * 0.3, 0).astype(np.float32),
         )
+
+    def change(self, share: float, transaction: int) -> None:
+        """So many of them, by this transaction, are somebody else to others from now on."""
+        columns = self.columns
+        count = round(self.people * share)
+        who = self._random.choice(self.people, count, replace=False)
+        vectors, written = columns.vectors.copy(), columns.written.copy()
+        vectors[who] = vectors[self._random.permutation(who)]
+        written[who] = transaction
+        self.columns = replace(columns, vectors=vectors, written=written)
 
     def person(self, index: int) -> Record:
         """One of them, as a seeker."""

@@ -7,6 +7,9 @@ beside it as `skipped_share`. The ceiling is what BLAS takes for the same rows a
 tiles, two products of 64 and nothing else, measured in turn with the engine. In the same run:
 a plain scorer of one pair at a time, and faiss-cpu, flat (exact, but without filters or both sides'
 probabilities) and IVF (approximate) with the filters after it.
+
+A row "again" is the night after under the same model: one in a hundred changed, everybody was shown
+ten people, and lists are made of what was kept. They are compared with those of a whole search.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import time
 import tracemalloc
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, Final
@@ -27,7 +31,8 @@ import numpy as np
 from bench._machine import machine
 from bench._peers import faiss_flat, faiss_ivf, per_pair
 from bench._town import YEAR, Town
-from eros_matcher.engine.best import Keys
+from eros_matcher.domain.kept import Kept
+from eros_matcher.engine.best import Keys, positions_of
 from eros_matcher.engine.search import Search, Step
 from eros_matcher.features.model import DIMS
 from eros_matcher.market.build import market_of_columns
@@ -36,6 +41,9 @@ from eros_matcher.market.market import Market
 _SIZES: Final = "10000,59946,200000,1000000"
 _BATCH: Final = 300
 _BEST: Final = 50
+_SPARE: Final = 60
+_SHOWN: Final = 10
+_CHANGED: Final = 0.01
 _REPEATS: Final = 5
 _PEERS_AT: Final = 59_946
 _MILLION: Final = 1_000_000
@@ -52,6 +60,7 @@ class Batch:
     steps: tuple[Step, ...]
     exact: int
     keys: tuple[Keys, ...]
+    kept: tuple[Kept | None, ...]
 
 
 def run() -> dict[str, Any]:
@@ -116,26 +125,83 @@ def _market_rows(people: int, repeats: int) -> tuple[dict[str, Any], list[dict[s
         "recall": 1.0,
         "source": town.source,
     }
+    base = dict.fromkeys(row, "")
+    again = {**base, **_again(town, market, chosen, repeats)}
     if people != _PEERS_AT:
-        return row, []
+        return row, [again]
     seekers = [town.person(index) for index in chosen]
     peers = [
         per_pair(town, market, seekers),
         faiss_flat(market, seekers),
         *faiss_ivf(market, seekers, batches[0].keys),
     ]
-    base = dict.fromkeys(row, "")
-    return row, [{**base, "users": people, "d": DIMS, **peer} for peer in peers]
+    return row, [again, *({**base, "users": people, "d": DIMS, **peer} for peer in peers)]
 
 
-def _search(market: Market, town: Town, chosen: list[int]) -> Batch:
+def _again(town: Town, market: Market, chosen: list[int], repeats: int) -> dict[str, Any]:
+    """The night after, beside a whole search of the same market."""
+    first = [_search(market, town, chosen, spare=_SPARE, since=1) for _ in range(repeats)]
+    plain = [_search(market, town, chosen) for _ in range(repeats)]
+    kept, shown = first[0].kept, [market.ids[positions_of(k)[:_SHOWN]] for k in first[0].keys]
+    assert all(kept)
+    town.change(_CHANGED, 1)
+    new = market_of_columns(town.columns)
+    again: list[Batch] = []
+    whole: list[Batch] = []
+    for _ in range(repeats):
+        again.append(_search(new, town, chosen, spare=_SPARE, since=2, kept=kept, shown=shown))
+        whole.append(_search(new, town, chosen, shown=shown))
+    for mine, truth in zip(again[0].keys, whole[0].keys, strict=True):
+        assert np.array_equal(mine, truth)
+    # Who had enough was asked about these alone; the others' pairs are in the steps.
+    enough = [one for one, more in zip(kept, again[0].kept, strict=True) if one and more is None]
+    changed = len(new.changed_since(1))
+    asked = sum(len(one.others) // 16 + changed for one in enough)
+    pairs = asked + _pairs(new, again[0].steps)
+    seconds, usual = (
+        median(batch.preparing + batch.searching for batch in batches) for batches in (again, whole)
+    )
+    return {
+        "users": market.people,
+        "d": DIMS,
+        "method": f"again, {_CHANGED:.0%} changed",
+        "cpu_ms_per_person": round(seconds / len(chosen) * 1000, 3),
+        "time_share": round(seconds / usual, 3),
+        "pairs_share": round(pairs / _pairs(new, whole[0].steps), 3),
+        "rows_whole": len(chosen) - len(enough),
+        "spare_costs": round(
+            median(b.searching for b in first) / median(b.searching for b in plain), 3
+        ),
+        "kept_bytes_per_person": round(sum(len(k.others) + 32 for k in kept if k) / len(kept)),
+        "recall": 1.0,
+        "source": town.source,
+    }
+
+
+def _search(
+    market: Market,
+    town: Town,
+    chosen: list[int],
+    *,
+    spare: int = 0,
+    since: int = 0,
+    kept: Sequence[Kept | None] = (),
+    shown: Sequence[Any] = (),
+) -> Batch:
     marks = [time.process_time()]
-    search = Search(market, len(chosen), _BEST, YEAR)
+    search = Search(market, len(chosen), _BEST, YEAR, spare=spare, since=since)
     for row, index in enumerate(chosen):
-        search.put(row, town.person(index))
+        search.put(
+            row,
+            town.person(index),
+            excluded=shown[row].tobytes() if shown else b"",
+            kept=kept[row] if kept else None,
+        )
     marks.append(time.process_time())
     steps: list[Step] = []
     alive = np.arange(len(chosen))
+    while len(waiting := search.waiting(alive)[:16]):
+        search.take_up(waiting)
     while len(alive):
         ended = search.ended(alive)
         if len(ended):
@@ -147,8 +213,9 @@ def _search(market: Market, town: Town, chosen: list[int]) -> Batch:
     for row in range(len(chosen)):
         search.found(row)
     marks.append(time.process_time())
+    stays = tuple(search.kept(row) if spare else None for row in range(len(chosen)))
     parts = np.diff(marks).tolist()
-    return Batch(parts[0], parts[1], parts[2], tuple(steps), search.exact, keys)
+    return Batch(parts[0], parts[1], parts[2], tuple(steps), search.exact, keys, stays)
 
 
 def _pairs(market: Market, steps: tuple[Step, ...]) -> int:

@@ -11,6 +11,7 @@ import pytest
 
 from eros.accounts.v1 import profile_pb2
 from eros_common.ids import UserId
+from eros_matcher.engine.best import Positions
 from eros_matcher.engine.search import Search
 from eros_matcher.features.model import Model, encode
 from eros_matcher.store_cache import ValkeyLists
@@ -27,13 +28,14 @@ LEARNER = UserId(UUID(int=0))
 
 @pytest.fixture
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """What became of every row for which something was kept."""
+    """For every row for which something was kept: whether that was enough."""
     asked: list[bool] = []
     whole = Search.take_up
 
-    def noted(self: Search, row: int) -> bool:
-        asked.append(whole(self, row))
-        return asked[-1]
+    def noted(self: Search, rows: Positions) -> int:
+        enough = whole(self, rows)
+        asked.extend([True] * enough + [False] * (len(rows) - enough))
+        return enough
 
     monkeypatch.setattr(Search, "take_up", noted)
     return asked
@@ -59,7 +61,9 @@ async def lists(world: World, day: date) -> list[Any]:
 
 async def test_only_what_changed_is_scored_again(world: World, taken: list[bool]) -> None:
     people = world.friends(300)
-    nights = Nights(world.pool, await world.work_of(learn_every_nights=7), world.clock)
+    nights = Nights(
+        world.pool, await world.work_of(learn_every_nights=7, keep_from_people=0), world.clock
+    )
     await nights.whole(people, MORNING)
     assert not taken
     assert await world.pool.fetchval("SELECT count(*) FROM matcher.kept") == 300
@@ -96,17 +100,18 @@ async def test_a_model_that_is_followed_by_another_each_night_keeps_nothing(
     world: World, taken: list[bool]
 ) -> None:
     people = world.friends(40)
-    await world.nights.whole(people, MORNING)
+    nights = Nights(world.pool, await world.work_of(keep_from_people=0), world.clock)
+    await nights.whole(people, MORNING)
     assert await world.pool.fetchval("SELECT count(*) FROM matcher.kept") == 0
     # Two nights later it is still served: learning does not come about, so it pays to keep.
     world.at("2026-03-05T05:30:00")
-    await world.nights.run(JobKind.MATCH, people, MORNING + 2 * NIGHT)
+    await nights.run(JobKind.MATCH, people, MORNING + 2 * NIGHT)
     assert await world.pool.fetchval("SELECT count(*) FROM matcher.kept") == 40
     world.at("2026-03-06T05:30:00")
-    await world.nights.run(JobKind.MATCH, people, MORNING + 3 * NIGHT)
+    await nights.run(JobKind.MATCH, people, MORNING + 3 * NIGHT)
     assert taken == [True] * 40
 
-    await world.nights.run(JobKind.LEARN, [LEARNER], MORNING + 3 * NIGHT)
+    await nights.run(JobKind.LEARN, [LEARNER], MORNING + 3 * NIGHT)
     assert await world.pool.fetchval("SELECT count(*) FROM matcher.kept") == 0
 
 
@@ -136,7 +141,9 @@ async def test_a_learned_model_stays_as_long_as_it_is_to(
 
 async def test_who_left_is_in_nothing_that_was_kept(world: World) -> None:
     people = world.friends(30)
-    nights = Nights(world.pool, await world.work_of(learn_every_nights=7), world.clock)
+    nights = Nights(
+        world.pool, await world.work_of(learn_every_nights=7, keep_from_people=0), world.clock
+    )
     await nights.whole(people, MORNING)
     one = people[0]
     await world.admin.execute("SELECT matcher.forget($1)", [one])

@@ -13,6 +13,7 @@ from eros_matcher.domain import kept as keeping
 from eros_matcher.domain.kept import Kept
 from eros_matcher.domain.lists import Suggestion
 from eros_matcher.engine.best import Best, Keys, Positions, positions_of, values_of
+from eros_matcher.engine.changed import Changed
 from eros_matcher.engine.explain import Explainer
 from eros_matcher.engine.scorer import BLOCK, LeftOut, Scorer
 from eros_matcher.engine.seekers import Seekers
@@ -23,8 +24,8 @@ from eros_matcher.market.market import Market
 
 MOST_KEPT: Final = 1000
 """People a row that are kept at most."""
-_CHANGED_SHARE: Final = 8
-"""Where more than an eighth of the market changed, a whole search takes no longer."""
+CHANGED_SHARE: Final = 1 / 16
+"""Where more of the market changed, a whole search is hardly dearer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Search:
         self._daily = daily
         self._wanted = wanted
         self._since = since
+        self._mutual = mutual
         self._seekers = Seekers(rows, market, year)
         self._best = Best(rows, wanted + spare)
         self._left_out = LeftOut(rows)
@@ -81,6 +83,8 @@ class Search:
         self._shown: dict[int, npt.NDArray[np.int32]] = {}
         self._never: dict[int, npt.NDArray[np.int32]] = {}
         self._kept: dict[int, Kept] = {}
+        self._changed: dict[int, Changed | None] = {}
+        self._marked = np.zeros(market.people, dtype=bool)
         self._spared: set[int] = set()
 
     @property
@@ -112,7 +116,7 @@ class Search:
             raise ValueError("not in the market")
         self._seekers.put(row, person.filters, person.vector)
         draw = int.from_bytes(blake2b(person.user_id.bytes, digest_size=8).digest())
-        self._walk.put(row, self._seekers.eligible(row, person.filters), sample, draw)
+        self._walk.put(row, self._seekers.eligible(row, self.market), sample, draw)
         never = self.market.positions(person.user_id.bytes + excluded)
         again = self.market.positions(shown)
         self._left_out.put(row, np.concatenate([never, again]))
@@ -141,16 +145,25 @@ class Search:
             return rows[:0]
         return rows[np.isin(rows, list(self._kept))]
 
-    def take_up(self, row: int) -> bool:
-        """End the row with what was kept, if that is enough; then its best are, to the last bit,
-        those of a whole search. Otherwise it is as if nothing had been kept."""
-        keys = self._taken_up(row, self._kept.pop(row))
-        if keys is None:
-            return False
-        self._best.put(row, keys[: self._best.most])
-        self._walk.stop[row] = self._walk.tiles
-        self._spared.add(row)
-        return True
+    def take_up(self, rows: Positions) -> int:
+        """End these rows with what was kept, where that is enough: then their best are, to the last
+        bit, those of a whole search. The others are as if nothing had been kept. Returns how many
+        had enough."""
+        kept = {row: self._kept.pop(row) for row in rows.tolist()}
+        enough = 0
+        for since in {one.since for one in kept.values()}:
+            if (changed := self._changed_since(since)) is None:
+                continue
+            here = np.array([row for row in kept if kept[row].since == since], dtype=np.intp)
+            out = [np.concatenate([self._never[row], self._shown[row]]) for row in here]
+            best = changed.best(here, out)
+            for row, left_out, more in zip(here.tolist(), out, best, strict=True):
+                known = self.market.positions(kept[row].others)
+                known = known[~changed.knows(known)]
+                # They were compared with everybody else already.
+                keys = self._scorer.pairs(row, self._without(known, left_out))
+                enough += self._end(row, np.concatenate([keys, more]), kept[row].floor)
+        return enough
 
     def kept(self, row: int) -> Kept | None:
         """What is worth keeping of an ended row; None where what was kept is still good."""
@@ -166,23 +179,37 @@ class Search:
         at = positions_of(keys[values_of(keys) > floor])
         return Kept(self._since, floor, self._seekers.digest(row), self.market.ids[at].tobytes())
 
-    def _taken_up(self, row: int, kept: Kept) -> Keys | None:
-        """The best, the best first, of those who were kept or changed since."""
-        market = self.market
-        if kept.since > self._since:
-            # A market older than the one that was searched.
-            return None
-        changed = market.changed_since(kept.since)
-        if len(changed) * _CHANGED_SHARE > market.people:
-            return None
-        asked = np.union1d(market.positions(kept.others), changed)
-        out = np.concatenate([self._never[row], self._shown[row]])
-        keys = self._scorer.pairs(row, asked[~np.isin(asked, out)].astype(np.intp))
-        if kept.floor != keeping.EVERYBODY:
-            keys = keys[values_of(keys) > kept.floor]
+    def _changed_since(self, since: int) -> Changed | None:
+        """None where a whole search is no dearer, or the market is older than what was kept."""
+        if since not in self._changed:
+            self._changed[since] = None
+            positions = np.sort(self.market.changed_since(since))
+            if since <= self._since and len(positions) <= self.market.people * CHANGED_SHARE:
+                self._changed[since] = Changed(
+                    *(self.market, positions, self._seekers),
+                    most=self._best.most,
+                    mutual=self._mutual,
+                )
+        return self._changed[since]
+
+    def _without(
+        self, positions: npt.NDArray[np.int32], left_out: npt.NDArray[np.int32]
+    ) -> Positions:
+        self._marked[left_out] = True
+        rest = positions[~self._marked[positions]].astype(np.intp)
+        self._marked[left_out] = False
+        return rest
+
+    def _end(self, row: int, keys: Keys, floor: float) -> bool:
+        """With these keys, if nobody who is worth no more than the floor is wanted."""
+        if floor != keeping.EVERYBODY:
+            keys = keys[values_of(keys) > floor]
             if len(keys) < self._wanted:
-                return None
-        return np.sort(keys)[::-1]
+                return False
+        self._best.put(row, np.sort(keys)[::-1][: self._best.most])
+        self._walk.stop[row] = self._walk.tiles
+        self._spared.add(row)
+        return True
 
     def state(self, row: int) -> State:
         self._scorer.settle(np.array([row]))

@@ -73,15 +73,14 @@ class Seekers:
             state.update(column[row].tobytes())
         return state.digest()
 
-    def eligible(self, row: int, filters: Filters) -> npt.NDArray[np.bool_]:
-        """(tiles) where there may be somebody for this row."""
-        market = self._market
+    def eligible(self, row: int, market: Market) -> npt.NDArray[np.bool_]:
+        """(tiles) where there may be somebody for this row, of the whole market or a part."""
         here = np.sqrt(((market.tile_place[:, :3] - self.place[row]) ** 2).sum(axis=1))
         within = np.minimum(np.sqrt(self.reach[row]), market.tile_place[:, 4])
         born = market.tile_born
         eligible: npt.NDArray[np.bool_] = (
-            (market.tile_genders & filters.seeks > 0)
-            & (market.tile_seeks & filters.gender > 0)
+            (market.tile_genders & (self.seeks[row] >> 3) > 0)
+            & (market.tile_seeks & self.gender[row] > 0)
             & (born[:, 0] <= self.born_to[row])
             & (born[:, 1] >= self.born_from[row])
             & (born[:, 2] <= self.born[row])

@@ -10,5 +10,7 @@ POWERS: Final = 520
 """Powers of two on either side of one, in the table that the exponential takes."""
 BATCH: Final = 64
 """People that are scored exactly at once."""
-WAITING: Final = 1024
+ENOUGH: Final = 384
 """People that a row without a value to beat notes before it scores the most promising."""
+WAITING: Final = ENOUGH + 1024
+"""Room for them, and a tile more."""

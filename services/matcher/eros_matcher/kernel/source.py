@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from eros_matcher.kernel.shape import BATCH, LANES, POWERS, SIZE, WAITING
+from eros_matcher.kernel.shape import BATCH, ENOUGH, LANES, POWERS, SIZE, WAITING
 
 U8, I32, F32 = (
     types.CPointer(types.uint8),
@@ -343,14 +343,14 @@ def scan(
 
     `sums` (count, width) is what BLAS says of <taste_u, trait_v> + <trait_u, taste_v>; it is
     written over. A row without a value to beat only notes who passes its filters, until there are
-    WAITING or `settle` is called: of many, the first value to beat is a good one.
+    ENOUGH or `settle` is called: of many, the first value to beat is a good one.
     """
     exact = types.int64(0)
     for index in range(count):
         row = rows[index]
         start = index * width
         listed = waiting[row]
-        if listed + width > WAITING:
+        if listed >= ENOUGH:
             exact += _take(
                 row, row * WAITING, listed, slope[row], waiting_at, waiting_sum,
                 left, right, sel, pop, margin, m_sel, m_pop, m_price, weight, price0, mutual,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -129,39 +130,77 @@ def market_of_columns(columns: Columns) -> Market:
     price = columns.prices[order]
     written = columns.written[order]
     by_written = np.argsort(written, kind="stable").astype(np.int32)
-    bounds = even(people)
+    people_of: dict[str, Any] = {
+        "ids": ids,
+        "vectors": vectors,
+        "selectivity": selectivity,
+        "popularity": popularity,
+        "both": selectivity + popularity,
+        "price": price,
+        "weight": np.exp(-price.astype(np.float64)).astype(np.float32),
+        "group": group,
+        "born": born,
+        "born_from": born_from,
+        "born_to": born_to,
+        "reach": reach,
+        "tokens": tokens,
+    }
     return Market(
-        ids=ids,
-        by_id=np.argsort(ids.reshape(-1).view("S16")).astype(np.int32),
-        vectors=vectors,
-        selectivity=selectivity,
-        popularity=popularity,
-        both=selectivity + popularity,
-        price=price,
-        weight=np.exp(-price.astype(np.float64)).astype(np.float32),
-        group=group,
-        born=born,
-        born_from=born_from,
-        born_to=born_to,
+        **people_of,
         place=np.ascontiguousarray(place.T),
-        reach=reach,
-        tokens=tokens,
-        vocabulary=vocabulary,
-        frequency=frequency.astype(np.int32),
         written=written[by_written],
         by_written=by_written,
-        bounds=bounds,
-        tile_genders=masks_of(group >> np.uint8(3), bounds),
-        tile_seeks=masks_of(group & np.uint8(7), bounds),
-        tile_born=born_of_tiles(bounds, born, born_from, born_to),
-        tile_place=places_of(bounds, place, reach),
+        vocabulary=vocabulary,
+        frequency=frequency.astype(np.int32),
         scale=np.array(
             [
                 math.sqrt(np.einsum("ij,ij->i", vectors, vectors).max(initial=0.0)) * 1.001,
                 price.astype(np.float64).mean() if people else 0.0,
             ]
         ),
+        **_by_id(ids),
+        **_tiles(people_of, place),
     )
+
+
+def part_of(market: Market, positions: npt.NDArray[np.int32]) -> Market:
+    """The market of these people (ascending) alone; as for when they changed, it knows nothing."""
+    people_of: dict[str, Any] = {name: getattr(market, name)[positions] for name in _OF_PEOPLE}
+    place = np.ascontiguousarray(market.place[:, positions])
+    return Market(
+        **people_of,
+        place=place,
+        written=np.zeros(len(positions), dtype=np.uint64),
+        by_written=np.arange(len(positions), dtype=np.int32),
+        vocabulary=market.vocabulary,
+        frequency=market.frequency,
+        scale=market.scale,
+        **_by_id(people_of["ids"]),
+        **_tiles(people_of, place.T),
+    )
+
+
+_OF_PEOPLE: Final = (
+    *("ids", "vectors", "selectivity", "popularity", "both", "price", "weight", "group", "born"),
+    *("born_from", "born_to", "reach", "tokens"),
+)
+
+
+def _by_id(ids: m.Bytes) -> dict[str, Any]:
+    by_id = np.argsort(ids.reshape(-1).view("S16")).astype(np.int32)
+    return {"by_id": by_id, "id_high": ids.view(">u8")[by_id, 0].astype(np.uint64)}
+
+
+def _tiles(people_of: Mapping[str, Any], place: m.Floats) -> dict[str, Any]:
+    group, born = people_of["group"], people_of["born"]
+    bounds = even(len(group))
+    return {
+        "bounds": bounds,
+        "tile_genders": masks_of(group >> np.uint8(3), bounds),
+        "tile_seeks": masks_of(group & np.uint8(7), bounds),
+        "tile_born": born_of_tiles(bounds, born, people_of["born_from"], people_of["born_to"]),
+        "tile_place": places_of(bounds, place, people_of["reach"]),
+    }
 
 
 def _cell_of(filters: Filters) -> int:

@@ -41,7 +41,9 @@ class Market:
     ids: Bytes
     """(n, 16)"""
     by_id: npt.NDArray[np.int32]
-    """(n) positions in the order of the ids."""
+    """(n) positions in the order of the ids;"""
+    id_high: npt.NDArray[np.uint64]
+    """(n) the first halves of the ids in that order."""
     vectors: Floats
     """(n, 2 SIZE) trait, then taste, each filled up with zeros."""
     selectivity: Floats
@@ -126,15 +128,28 @@ class Market:
 
     def positions(self, ids: bytes | memoryview) -> npt.NDArray[np.int32]:
         """Where these people (16 bytes each) are; those not in the market are left out."""
-        wanted = np.frombuffer(ids, dtype="S16")
-        if not len(wanted) or not self.people:
+        big = np.frombuffer(ids, dtype=">u8").reshape(-1, 2)
+        if not len(big) or not self.people:
             return np.empty(0, dtype=np.int32)
+        high = big[:, 0].astype(np.uint64)
+        first = np.minimum(np.searchsorted(self.id_high, high), self.people - 1)
+        at = self.by_id[first]
+        there = (self.ids.view(">u8")[at] == big).all(axis=1)
+        # Of ids that begin alike only the first was looked at.
+        alike = np.flatnonzero(~there & (self.id_high[first] == high))
+        if len(alike):
+            at[alike], there[alike] = self._among_alike(np.frombuffer(ids, dtype="S16")[alike])
+        found: npt.NDArray[np.int32] = at[there]
+        return found
+
+    def _among_alike(
+        self, wanted: npt.NDArray[np.bytes_]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
         known = self.ids.reshape(-1).view("S16")
         # S16 compares without trailing zero bytes, which is the same order and equality here.
         at = np.searchsorted(known, wanted, sorter=self.by_id)
         nearest = self.by_id.take(np.minimum(at, self.people - 1))
-        found: npt.NDArray[np.int32] = nearest[known[nearest] == wanted]
-        return found
+        return nearest, known[nearest] == wanted
 
 
 def group_of(filters: Filters) -> int:

@@ -21,7 +21,7 @@ from eros_matcher.store_models import PostgresModels
 from eros_matcher.work.learning import HostLearning
 from eros_matcher.work.markets import HostMarkets
 from eros_matcher.work.sink import MatcherSink
-from eros_matcher.work.source import MatcherSource
+from eros_matcher.work.source import KEEP_FROM_PEOPLE, MatcherSource
 
 __all__ = ["Work", "open_work"]
 
@@ -45,6 +45,7 @@ async def open_work(
     congestion_strength: float = 1.0,
     matches_a_day: int = 10,
     learn_every_nights: int = 1,
+    keep_from_people: int = KEEP_FROM_PEOPLE,
 ) -> Work:
     """Wire it; `pool` is in the role eros_matcher, `data_dir` this host's for market files."""
     models = PostgresModels(pool)
@@ -66,6 +67,7 @@ async def open_work(
         congestion_strength=congestion_strength,
         matches_a_day=matches_a_day,
         learn_every_nights=learn_every_nights,
+        keep_from_people=keep_from_people,
     )
     filler = CacheFiller(lists, ValkeyLists(cache))
     cards = KeptCards(profiles.of, clock.monotonic)

@@ -34,6 +34,7 @@ class OpenMarket:
 
     path: Path
     version: str
+    people: int
 
 
 class HostMarkets:
@@ -56,7 +57,7 @@ class HostMarkets:
             stamp = self._files.current(model_version, year)
         if stamp is None:
             raise NoMarketError(f"no market file for model {model_version} in {self._data_dir}")
-        return OpenMarket(self._files.path_of(stamp), stamp.version)
+        return OpenMarket(self._files.path_of(stamp), stamp.version, stamp.people)
 
     async def _build(self, model_version: int, year: int) -> None:
         started = time.monotonic()

@@ -29,13 +29,15 @@ from eros_matcher.store_lists import PostgresLists
 from eros_matcher.store_models import PostgresModels
 from eros_matcher.work.advising import inputs
 from eros_matcher.work.learning import HostLearning
-from eros_matcher.work.markets import HostMarkets
+from eros_matcher.work.markets import HostMarkets, OpenMarket
 from eros_matcher.worker.jobs import JobKind, LeasedBatch, PreparedBatch
 
 log = logging.get("matcher.source")
 
 SAMPLE_TILES: Final = 6
 """What `score` looks at: about 6,000 people."""
+KEEP_FROM_PEOPLE: Final = 250_000
+"""In smaller markets a whole search takes less than keeping and asking again (docs/adr/0402)."""
 SPARE: Final = 60
 """How many more than a night needs a search looks for and keeps, where the model stays: enough for
 about five nights of ten new people."""
@@ -58,6 +60,7 @@ class MatcherSource:
     congestion_strength: float
     matches_a_day: int
     learn_every_nights: int
+    keep_from_people: int
 
     async def prepare(self, batch: LeasedBatch) -> PreparedBatch:
         """Raises ErosError, NoMarketError, NoModelError and what the database raises."""
@@ -155,7 +158,7 @@ class MatcherSource:
         people = await self._people(users, model)
         dates = {lease.user_id: lease.list_date for lease in batch.leases}
         seen = await self.features.seen({user: dates[user] for user in people})
-        spare = SPARE if sample is None and self._keeps(model) else 0
+        spare = SPARE if sample is None and self._keeps(model, market) else 0
         kept = await self.kept.of(list(people), model.version) if spare else {}
         parts = {
             user: (*who, seen[user].excluded, seen[user].shown, kept.get(user, b""))
@@ -189,9 +192,10 @@ class MatcherSource:
             return False
         return self._nights_of(model) < self.learn_every_nights - 0.5
 
-    def _keeps(self, model: StoredModel) -> bool:
-        """Whether it is likely that the model is still served tomorrow night."""
-        return self.learn_every_nights > 1 or self._nights_of(model) > _STAYING
+    def _keeps(self, model: StoredModel, market: OpenMarket) -> bool:
+        """Whether it is likely that the model is still served tomorrow night, and worth it."""
+        stays = self.learn_every_nights > 1 or self._nights_of(model) > _STAYING
+        return stays and market.people >= self.keep_from_people
 
     def _nights_of(self, model: StoredModel) -> float:
         """For how many nights it has been served."""

@@ -19,6 +19,7 @@ class WorkerSettings(ServiceSettings, DatabaseSettings, NightSettings, MatchesSe
     database_pool_size: int = Field(4, ge=2, le=200)
     """A halt must never wait for a batch's connection, so there are at least two."""
     learn_every_nights: int = Field(1, ge=1, le=365)
-    """A new model every so many nights. While one stays, only what changed is scored again."""
+    """A new model every so many nights. While one stays, in markets of 250,000 people and more only
+    who changed is scored again."""
     congestion_strength: float = Field(1.0, ge=0, le=2)
     """How much of the balance's prices lists are ordered by; 0 shows everybody the same few."""
