@@ -49,6 +49,7 @@ def _checks(baseline: Path | None) -> list[Check]:
         Check("metrics table", (sys.executable, "-m", "eros_cli.metric_table")),
         Check("settings table", (sys.executable, "-m", "eros_cli.settings_table", "--check")),
         Check("Kubernetes overlays", (sys.executable, "-m", "eros_cli.manifests")),
+        Check("checkov", (sys.executable, "-m", "eros_cli.checkov")),
         Check("buf lint", (_tool("buf"), "lint")),
         Check("buf format", (_tool("buf"), "format", "protos", "--diff", "--exit-code")),
     ]
