@@ -17,11 +17,13 @@ PACKAGE: Final = "apertium-eng-spa"
 SECONDS: Final = 90.0
 """For all of it."""
 _MODE: Final = "usr/share/apertium/modes/eng-spa.mode"
+# Nothing of the system is changed: root would ask for its lock, and hand downloads to another user.
+_READ_ONLY: Final = ("-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root")
 _QUIET: Final = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
 
 
 def folder(environment: Mapping[str, str]) -> Path:
-    """Where packages are unpacked for who is not root: beside the other data of this machine."""
+    """Where packages are unpacked for who may not install: beside the other data of this machine."""
     return DataDir.default(environment).root / "apertium"
 
 
@@ -38,11 +40,11 @@ def bring(target: Path) -> str:
             "Translation: no Apertium, because this machine has no apt; see EROS_ASSISTANT_LLM_URL."
         )
     deadline = time.monotonic() + SECONDS
+    where = "into the system"
     try:
-        if os.geteuid() == 0:
-            _run(deadline, "apt-get", "install", "-y", "-qq", "--no-install-recommends", PACKAGE)
-        else:
+        if os.geteuid() != 0 or not _install(deadline):
             _unpack(target, deadline)
+            where = f"into {target}"
     except subprocess.TimeoutExpired:
         return f"Translation: no Apertium, because apt took longer than {SECONDS:.0f} s."
     except (subprocess.CalledProcessError, OSError):
@@ -52,21 +54,36 @@ def bring(target: Path) -> str:
         )
     if not (is_there(Path("/")) or is_there(target)):
         return f"Translation: no Apertium, because {PACKAGE} is another one here."
-    return "Translation: Apertium English↔Spanish was brought."
+    return f"Translation: Apertium English↔Spanish was brought, {where}."
+
+
+def _install(deadline: float) -> bool:
+    """As root, by apt; nothing else may go for it. False where it cannot, as with a system that is
+    read-only or that another apt is changing."""
+    try:
+        _run(
+            deadline,
+            *("apt-get", "install", "-y", "-qq", "--no-install-recommends", "--no-remove", PACKAGE),
+        )
+    except (subprocess.CalledProcessError, OSError):
+        return False
+    return True
 
 
 def _unpack(target: Path, deadline: float) -> None:
     """What is not installed yet, without root: downloaded and unpacked, nothing is configured."""
     listed = _run(
-        deadline, "apt-get", "install", "--print-uris", "-qq", "--no-install-recommends", PACKAGE
+        deadline,
+        *("apt-get", "install", "--simulate", "-qq", *_READ_ONLY, "--no-install-recommends"),
+        PACKAGE,
     )
-    # 'address' name_version_arch.deb size hash
-    names = [line.split()[1].split("_")[0] for line in listed.splitlines() if line.startswith("'")]
+    # Inst name (version origin [architecture])
+    names = [line.split()[1] for line in listed.splitlines() if line.startswith("Inst ")]
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="apertium-") as temporary:
         downloads, unpacked = Path(temporary) / "deb", Path(temporary) / "root"
         downloads.mkdir()
-        _run(deadline, "apt-get", "download", "-qq", *names, directory=downloads)
+        _run(deadline, "apt-get", "download", "-qq", *_READ_ONLY, *names, directory=downloads)
         for package in sorted(downloads.glob("*.deb")):
             _run(deadline, "dpkg", "-x", str(package), str(unpacked))
         shutil.rmtree(target, ignore_errors=True)
