@@ -23,7 +23,7 @@ _QUIET: Final = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
 
 
 def folder(environment: Mapping[str, str]) -> Path:
-    """Where packages are unpacked for who may not install: beside the other data of this machine."""
+    """Where packages are unpacked where apt may not install: beside this machine's other data."""
     return DataDir.default(environment).root / "apertium"
 
 
