@@ -2,9 +2,10 @@
 status; and whether anything that was acknowledged is lost.
 
 The whole mesh as it ships, PostgreSQL and Valkey durable. People read and save profiles, read their
-matches and send heartbeats at a steady rate, each request on its own schedule whether or not others
-hang (open loop), no client retries. One part after the other gets SIGKILL and is started again by
-its supervisor.
+matches, talk to the assistant and send heartbeats at a steady rate, each request on its own
+schedule whether or not others hang (open loop), no client retries. One part after the other gets
+SIGKILL and is started again by its supervisor. Saves and messages that were acknowledged are looked
+for at the end.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import MeshOptions
 
 _PARTS: Final = (
-    *("matcher", "activity", "scheduler", "gateway", "accounts"),
+    *("matcher", "assistant", "activity", "scheduler", "gateway", "accounts"),
     *("worker-1", "valkey", "postgres", "envoy"),
 )
 _RATE = 100
@@ -38,22 +39,35 @@ _NO_LIMITS = {"EROS_RATE_PER_SECOND": "0", "EROS_RATE_SIGN_IN_PER_MINUTE": "0"}
 
 @dataclass(slots=True)
 class Phone:
-    """One person; `acknowledged` is the last number whose saving was answered 200."""
+    """One person; `acknowledged` is the last number whose saving was answered 200, `heard` are the
+    messages that were."""
 
     http: httpx.AsyncClient
     token: str
     sent: int = 0
     acknowledged: int = 0
+    conversation: str = ""
+    heard: set[str] = field(default_factory=set)
 
-    async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> str:
-        """The status, or the kind of failure where there was no answer."""
+    async def request(
+        self, method: str, path: str, body: dict[str, Any] | None = None
+    ) -> httpx.Response | str:
+        """The answer, or the kind of failure where there was none."""
         headers = {"authorization": f"Bearer {self.token}"}
         try:
-            answer = await self.http.request(method, path, json=body, headers=headers)
+            return await self.http.request(method, path, json=body, headers=headers)
         except httpx.TimeoutException:
             return "timeout"
         except httpx.TransportError:
             return "no answer"
+
+    async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> str:
+        """The status, or the kind of failure."""
+        answer = await self.request(method, path, body)
+        if isinstance(answer, str):
+            return answer
+        if answer.status_code == 503 and "retry-after" not in answer.headers:
+            return "503 without retry-after"
         return str(answer.status_code)
 
     async def save(self) -> str:
@@ -62,6 +76,15 @@ class Phone:
         status = await self.call("PUT", "/users/profile", {"bio": str(number)})
         if status == "200":
             self.acknowledged = max(self.acknowledged, number)
+        return status
+
+    async def say(self) -> str:
+        self.sent += 1
+        text = f"Where could we meet on day {self.sent}?"
+        body = {"message": text, "conversationId": self.conversation}
+        status = await self.call("POST", "/assistant/chat", body)
+        if status == "200":
+            self.heard.add(text)
         return status
 
 
@@ -100,13 +123,15 @@ class Load:
 
     def _choose(self, number: int, phone: Phone) -> tuple[str, Any]:
         # Every route at every moment, and in turn every route by every phone.
-        match (number + number // len(self.phones)) % 4:
+        match (number + number // len(self.phones)) % 5:
             case 0:
                 return "heartbeat", phone.call("POST", "/heartbeat", {})
             case 1:
                 return "profile", phone.call("GET", "/users/profile")
             case 2:
                 return "save", phone.save()
+            case 3:
+                return "chat", phone.say()
             case _:
                 return "matches", phone.call("GET", "/matches/daily")
 
@@ -139,7 +164,9 @@ async def _measure(rate: float, people: int) -> dict[str, Any]:
         "requests": len(load.done),
         "failed": sum(row["failed"] for row in rows),
         "acknowledged_saves": sum(phone.acknowledged for phone in phones),
+        "acknowledged_messages": sum(len(phone.heard) for phone in phones),
         "lost": lost,
+        "status_500": sum(request.status == "500" for request in load.done),
         "longest_down_s": max(row["down_s"] for row in rows),
         "p50_ms": round(median(answered), 1),
         "p99_ms": round(percentile(answered, 0.99), 1),
@@ -151,7 +178,11 @@ async def _measure(rate: float, people: int) -> dict[str, Any]:
 async def _register(http: httpx.AsyncClient, number: int) -> Phone:
     body = {"email": f"p{number}@outage.example", "password": _PASSWORD, "name": "Pat"}
     answer = (await http.post("/auth/register", json=body)).raise_for_status()
-    return Phone(http, answer.json()["token"])
+    phone = Phone(http, answer.json()["token"])
+    said = await phone.request("POST", "/assistant/chat", {"message": "Hello"})
+    assert isinstance(said, httpx.Response), said
+    phone.conversation = said.raise_for_status().json()["conversationId"]
+    return phone
 
 
 async def _kill(mesh: Mesh, load: Load, part: str) -> dict[str, Any]:
@@ -182,11 +213,24 @@ def _counted(words: Any) -> str:
 
 
 async def _lost(phones: list[Phone]) -> int:
-    """People whose stored profile is older than what was acknowledged."""
+    """People whose stored profile is older than what was acknowledged, and messages that were
+    acknowledged and are not in the conversation."""
     lost = 0
     for phone in phones:
-        headers = {"authorization": f"Bearer {phone.token}"}
-        answer = await phone.http.get("/users/profile", headers=headers)
-        stored = answer.raise_for_status().json()["profile"]["bio"]
+        stored = (await _read(phone, "/users/profile"))["profile"]["bio"]
         lost += int(stored or 0) < phone.acknowledged
+        path = f"/assistant/conversations/{phone.conversation}"
+        page = await _read(phone, f"{path}?limit=200")
+        said = {message["text"] for message in page["messages"]}
+        while "nextBefore" in page:
+            page = await _read(phone, f"{path}?limit=200&before={page['nextBefore']}")
+            said |= {message["text"] for message in page["messages"]}
+        lost += len(phone.heard - said)
     return lost
+
+
+async def _read(phone: Phone, path: str) -> dict[str, Any]:
+    answer = await phone.request("GET", path)
+    assert isinstance(answer, httpx.Response), answer
+    found: dict[str, Any] = answer.raise_for_status().json()
+    return found

@@ -98,8 +98,12 @@ CREATE TABLE matcher.erasures (
     user_id uuid PRIMARY KEY,
     requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- When others' lists were looked through; done twice, for lists that were being made meanwhile.
-    swept_at timestamptz
+    swept_at timestamptz,
+    -- When that was done for the second time. The row stays until every market file without the
+    -- person has long taken the place of those with them.
+    finished_at timestamptz
 );
+CREATE INDEX erasures_due ON matcher.erasures (swept_at) WHERE finished_at IS NULL;
 
 -- Answers to actions that came with a key, for a day.
 CREATE TABLE matcher.answered (
@@ -118,8 +122,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON matcher.blocks, matcher.erasures, matche
 GRANT USAGE, CREATE ON SCHEMA matcher TO eros_matcher;
 GRANT USAGE ON SCHEMA matcher TO eros_accounts;
 
--- What a person has here goes at once. Of features an empty row stays, by which market files learn
--- that somebody left. Others' lists are cleaned by the matcher, which finds matcher.erasures.
+-- What a person has here goes at once. Of features an empty row stays for a month, by which market
+-- files learn that somebody left. Others' lists are cleaned by the matcher, which finds matcher.erasures.
 CREATE FUNCTION matcher.forget(p_users uuid[]) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -130,6 +134,7 @@ BEGIN
     UPDATE matcher.features SET
         in_market = false, zone = '', birth_year = NULL, gender = NULL, seeks = NULL, age_min = 18,
         age_max = 120, lat = NULL, lon = NULL, max_km = NULL, interests = '{}', tokens = '',
+        photos = 0, words = 0,
         written = pg_current_xact_id(), updated_at = clock_timestamp()
     WHERE user_id = ANY (p_users);
     DELETE FROM matcher.matches WHERE user_id = ANY (p_users);

@@ -68,13 +68,20 @@ async def test_the_page_loads_nothing_from_elsewhere(browser: httpx.AsyncClient)
     refused(await browser.get("/assets/secrets.txt"), 404, "NOT_FOUND")
 
 
+async def test_a_slash_too_much_is_led_back(browser: httpx.AsyncClient) -> None:
+    answer = await browser.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (308, str(browser.base_url)[:-1])
+
+
 async def test_only_admins_get_in(
     browser: httpx.AsyncClient, gateway: httpx.AsyncClient, admin: Person
 ) -> None:
     somebody = await sign_up(gateway)
     refused(await browser.get("/events"), 401, "UNAUTHENTICATED")
     retry = {"userId": somebody.user_id, "kind": "JOB_KIND_MATCH"}
-    refused(await browser.post("/retry", json=retry), 401, "UNAUTHENTICATED")
+    # Who may not ask is not told what is wrong with the question.
+    for question in (retry, {"userId": "nobody"}, {}):
+        refused(await browser.post("/retry", json=question), 401, "UNAUTHENTICATED")
     refused(await enter(browser, somebody), 403, "PERMISSION_DENIED")
     wrong = await browser.post("/session", json={"email": admin.email, "password": "not the one"})
     refused(wrong, 401, "UNAUTHENTICATED")
@@ -97,8 +104,9 @@ async def test_a_session_from_sign_in_to_sign_out(
 
     retry = {"userId": admin.user_id, "kind": "JOB_KIND_MATCH"}
     assert succeeded(await browser.post("/retry", json=retry))["retried"] is False
-    bad = {"userId": "nobody", "kind": "JOB_KIND_MATCH"}
-    refused(await browser.post("/retry", json=bad), 400, "INVALID_ARGUMENT")
+    for field, bad in (("userId", "nobody"), ("kind", "JOB_KIND_UNSPECIFIED"), ("kind", 99)):
+        answer = await browser.post("/retry", json={**retry, field: bad})
+        refused(answer, 400, "INVALID_ARGUMENT", field)
 
     kept = browser.cookies["eros-console"]
     succeeded(await browser.delete("/session"))

@@ -15,7 +15,7 @@ from tests.support.people import PASSWORD, refused, sign_up, succeeded
 from tests.support.stores import clean_environment
 
 PARTS = {
-    *("accounts", "activity", "scheduler", "matcher"),
+    *("accounts", "activity", "scheduler", "matcher", "assistant"),
     *("workers", "postgres", "valkey", "cache", "envoy"),
 }
 
@@ -58,11 +58,12 @@ async def test_what_is_taken_away_is_missed_and_found_again() -> None:
         httpx.AsyncClient(base_url=own.url, trust_env=False) as http,
     ):
         await _until(http, 200, "ok")
-        await own.stop("matcher")
-        answer = await _until(http, 200, "degraded")
-        assert answer["components"]["matcher"] == "down"
-        await own.start("matcher")
-        await _until(http, 200, "ok")
+        for part in ("matcher", "assistant"):
+            await own.stop(part)
+            answer = await _until(http, 200, "degraded")
+            assert answer["components"][part] == "down"
+            await own.start(part)
+            await _until(http, 200, "ok")
         await own.stop("postgres")
         answer = await _until(http, 503, "down")
         assert answer["components"]["postgres"] == "down"

@@ -7,7 +7,6 @@ import itertools
 import json
 import uuid
 from collections.abc import AsyncIterator
-from typing import Any
 
 import asyncpg
 import httpx
@@ -16,6 +15,7 @@ from redis.asyncio import Redis
 
 from eros_cli.mesh.mesh import Mesh
 from tests.support.people import PASSWORD, WHOLE, Person, refused, sign_up, succeeded
+from tests.support.traces import keys_with, until_gone
 
 _places = itertools.count()
 HIS = {**WHOLE, "gender": "male", "preferences": {"genders": ["female"], "maxDistanceKm": 100}}
@@ -124,12 +124,9 @@ async def test_a_deleted_account_is_nowhere(
     assert (await him.get("/matches/mutual"))["count"] == 0
     assert all(m["userId"] != her.user_id for m in (await him.get("/matches/daily"))["matches"])
 
-    async with asyncio.timeout(15):
-        while remains := await _rows_with(database, her.user_id):
-            await asyncio.sleep(0.05)
-        assert remains == {}
+    await until_gone(database, her.user_id)
     async with Redis.from_url(mesh.environment()["REDIS_URL"]) as valkey:
-        assert await _keys_with(valkey, her.user_id) == []
+        assert await keys_with(valkey, her.user_id) == []
     # The address is free again, for a new person.
     body = {**login, "name": "Ida"}
     assert succeeded(await gateway.post("/auth/register", json=body))["userId"] != her.user_id
@@ -142,37 +139,3 @@ async def test_leaving_wants_a_token_and_happens_once(gateway: httpx.AsyncClient
     statuses = sorted(answer.status_code for answer in answers)
     assert statuses[0] == 200
     assert set(statuses[1:]) <= {401, 404}
-
-
-#: Whatever remembers that somebody left: no data of theirs but the id, and only for a while.
-_OF_LEAVING = {"accounts.erasures", "matcher.erasures", "matcher.features"}
-#: Logs by day, dropped after some: ids of jobs, nothing else.
-_LOGS = ("scheduler.halts", "scheduler.audit")
-
-
-async def _rows_with(database: asyncpg.Connection, user_id: str) -> dict[str, int]:
-    tables = await database.fetch(
-        """
-        SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables
-        WHERE schemaname IN ('accounts', 'activity', 'scheduler', 'matcher', 'assistant')
-        """
-    )
-    found: dict[str, int] = {}
-    for name in {row["name"] for row in tables} - _OF_LEAVING:
-        if name.startswith(_LOGS):
-            continue
-        query = f"SELECT count(*) FROM {name} t WHERE strpos(t::text, $1) > 0"  # noqa: S608
-        if count := await database.fetchval(query, user_id):
-            found[name] = count
-    return found
-
-
-async def _keys_with(valkey: Any, user_id: str) -> list[bytes]:
-    keys = [key async for key in valkey.scan_iter(match=f"*{user_id}*")]
-    members = [
-        key
-        async for key in valkey.scan_iter(_type="zset")
-        if await valkey.zscore(key, uuid.UUID(user_id).bytes) is not None
-    ]
-    # For a minute a mark stays by which no slow reader can put a profile back.
-    return [key for key in keys + members if not key.endswith(b":version")]

@@ -1,4 +1,5 @@
-"""Nights over the whole mesh: a person wakes, and a worker freezes, in the middle of the work."""
+"""Nights over the whole mesh: a person wakes or leaves, or a worker freezes, in the middle of the
+work."""
 
 from __future__ import annotations
 
@@ -6,15 +7,17 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 
 import asyncpg
 import httpx
 import jwt
 import pytest
+from redis.asyncio import Redis
 
 from eros.accounts.v1 import accounts_pb2
 from eros.scheduler.v1 import scheduler_pb2, work_pb2
@@ -27,6 +30,7 @@ from eros_cli.population.places import City
 from eros_common.ids import UserId, user_id_from_bytes
 from tests.support.mesh import whole_mesh
 from tests.support.people import succeeded
+from tests.support.traces import keys_with, until_gone
 
 MATCH = work_pb2.JOB_KIND_MATCH
 LEASED = scheduler_pb2.JOB_EVENT_LEASED
@@ -122,7 +126,16 @@ class Night:
         return bool(await self.database.fetchval(_DONE_BY, worker, since))
 
     async def touch_the_phone(self, user: UserId) -> None:
-        """A heartbeat over HTTP, with a token of the mesh's own."""
+        """A heartbeat over HTTP."""
+        body = {"appActive": True, "screenOn": True}
+        await self._call(user, "POST", "/api/v1/heartbeat", body)
+
+    async def leave(self, user: UserId) -> None:
+        """The account deleted over HTTP."""
+        await self._call(user, "DELETE", "/api/v1/users/profile", None)
+
+    async def _call(self, user: UserId, method: str, path: str, body: Any) -> None:
+        """With a token of the mesh's own."""
         key = max(self.mesh.data.signing_keys.glob("*.pem"))
         now = int(time.time())
         claims = {"iss": "eros", "aud": "eros", "sub": str(user), "sid": f"{user.int:032x}"}
@@ -133,11 +146,8 @@ class Night:
             headers={"kid": key.stem},
         )
         async with httpx.AsyncClient(base_url=self.mesh.url, trust_env=False) as http:
-            answer = await http.post(
-                "/api/v1/heartbeat",
-                json={"appActive": True, "screenOn": True},
-                headers={"authorization": f"Bearer {token}"},
-            )
+            headers = {"authorization": f"Bearer {token}"}
+            answer = await http.request(method, path, json=body, headers=headers)
         succeeded(answer)
 
 
@@ -152,12 +162,12 @@ async def night() -> AsyncIterator[Night]:
         yield Night(mesh, operator, pool)
 
 
-async def wake_somebody(
-    night: Night, people: set[UserId]
+async def halt_somebody(
+    night: Night, people: set[UserId], by: Callable[[UserId], Awaitable[None]]
 ) -> tuple[scheduler_pb2.Job, scheduler_pb2.Halt]:
-    """Somebody's match as a worker had it, and the halt that their touch of the phone caused.
+    """Somebody's match as a worker had it, and the halt that was caused.
 
-    Whose match was done before the touch came is awake, but not what is looked for.
+    Whose match was done before is not who is looked for.
     """
     left = set(people)
     while True:
@@ -165,7 +175,7 @@ async def wake_somebody(
             await asyncio.sleep(0.02)
         user, job = running.popitem()
         left.remove(user)
-        await night.touch_the_phone(user)
+        await by(user)
         while await night.matched_now({user}):
             await asyncio.sleep(0.02)
         # A halt is recorded when it is over, which is a little after the row was given back.
@@ -178,7 +188,7 @@ async def wake_somebody(
 async def test_who_wakes_is_left_at_once_and_matched_when_asleep_again(night: Night) -> None:
     people = await night.fall_asleep("waking")
     async with asyncio.timeout(GENEROUS_SECONDS):
-        job, halt = await wake_somebody(night, people)
+        job, halt = await halt_somebody(night, people, night.touch_the_phone)
         user = user_id_from_bytes(job.user_id)
         assert halt.reason == work_pb2.HALT_REASON_WOKE
         assert halt.touched_at <= halt.event_at <= halt.dispatched_at <= halt.received_at
@@ -195,6 +205,36 @@ async def test_who_wakes_is_left_at_once_and_matched_when_asleep_again(night: Ni
     assert story[0].token < story[2].token == story[3].token
     written = {row["created_at"] for row in await night.stored(user)}
     assert min(written) > story[2].at.ToDatetime(tzinfo=UTC)
+
+
+async def test_whose_account_is_deleted_is_left_at_once_and_nothing_of_them_stays(
+    night: Night,
+) -> None:
+    people = await night.fall_asleep("leaving")
+    gone = set()
+
+    async def leave(user: UserId) -> None:
+        gone.add(user)
+        await night.leave(user)
+
+    async with asyncio.timeout(GENEROUS_SECONDS):
+        job, halt = await halt_somebody(night, people, leave)
+        user = user_id_from_bytes(job.user_id)
+        assert halt.reason == work_pb2.HALT_REASON_DELETED
+        assert halt.event_at <= halt.dispatched_at <= halt.received_at
+        # Nothing to give back: the row is gone. The worker has left it all the same.
+        assert halt.received_at <= halt.left_at
+        # Whatever the batch had of them is not stored: the others' lists are.
+        while not all([await night.stored(other) for other in people - gone]):
+            await asyncio.sleep(0.2)
+        async with (
+            night.database.acquire() as connection,
+            Redis.from_url(night.mesh.environment()["REDIS_URL"]) as valkey,
+        ):
+            await until_gone(connection, str(user))
+            assert await keys_with(valkey, str(user)) == []
+    events = [entry.event for entry in await night.history(user) if entry.token >= job.token]
+    assert DONE not in events
 
 
 async def freeze_at_work(night: Night, people: set[UserId]) -> dict[UserId, scheduler_pb2.Job]:

@@ -15,7 +15,7 @@ from eros_cli.mesh.options import Part
 from eros_cli.paths import DESCRIPTOR_SET
 
 #: The services that have routes.
-_ROUTED = (Part.ACCOUNTS, Part.ACTIVITY, Part.MATCHER, Part.GATEWAY)
+_ROUTED = (Part.ACCOUNTS, Part.ACTIVITY, Part.MATCHER, Part.ASSISTANT, Part.GATEWAY)
 _THREADS_VARIABLE = "EROS_GATEWAY_THREADS"
 _ROUTED_SECONDS = 30.0
 

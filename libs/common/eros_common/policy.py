@@ -21,9 +21,23 @@ class Access(IntEnum):
     SERVICE = options_pb2.ACCESS_SERVICE
 
 
+class Limit(IntEnum):
+    """The numbers of ``eros.options.v1.Limit``."""
+
+    SIGN_IN = options_pb2.LIMIT_SIGN_IN
+    REGISTER = options_pb2.LIMIT_REGISTER
+    LEAVE = options_pb2.LIMIT_LEAVE
+    GENERATE = options_pb2.LIMIT_GENERATE
+    WRITE = options_pb2.LIMIT_WRITE
+    READ = options_pb2.LIMIT_READ
+    HEARTBEAT = options_pb2.LIMIT_HEARTBEAT
+    OPEN = options_pb2.LIMIT_OPEN
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The policy of one method. ``timeout`` is in seconds; None means the service's default."""
+    """The policy of one method. ``timeout`` is in seconds; None means the service's default.
+    ``limit`` is None where what the method is over REST says it."""
 
     access: Access
     callers: frozenset[str] = frozenset()
@@ -31,6 +45,7 @@ class Policy:
     touch_on_arrival: bool = False
     timeout: float | None = None
     idempotency_key: bool = False
+    limit: Limit | None = None
 
     @classmethod
     def public(cls) -> Self:
@@ -53,6 +68,7 @@ def policy_of(method: MethodDescriptor) -> Policy | None:
         touch_on_arrival=declared.touch_on_arrival,
         timeout=declared.timeout_ms / 1000 if declared.timeout_ms else None,
         idempotency_key=declared.idempotency_key,
+        limit=Limit(declared.limit) if declared.limit else None,
     )
 
 

@@ -24,6 +24,14 @@ class BackgroundFailed(Exception):
         self.name = name
 
 
+def obey_cancel() -> None:
+    """Raises ``CancelledError`` where this task was cancelled and something it awaited kept that to
+    itself, as until Python 3.12 ``asyncio.wait_for`` may, which redis-py sends with."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class Supervisor:
     """Runs tasks that must run for ever. The first that ends or raises is the failure."""
 

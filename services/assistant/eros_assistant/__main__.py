@@ -31,6 +31,7 @@ from eros_assistant.translation.model_engine import ModelTranslator
 from eros_assistant.translation.translating import Translator
 from eros_common import logging, postgres
 from eros_common.cache_reads import CacheReads
+from eros_common.errors import Unavailable
 from eros_common.lifecycle import App, main
 from eros_common.redis import open_redis
 
@@ -164,8 +165,8 @@ def _every(
             await app.clock.sleep(seconds)
             try:
                 await work()
-            except postgres.AWAY as error:
-                log.warning("waits", error=type(error).__name__)
+            except Unavailable as error:
+                log.warning("waits", error=error.message)
 
     return run
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from eros.assistant.v1 import assistant_pb2 as pb
@@ -19,6 +20,9 @@ from eros_assistant.wire import actions_of, chat_of, page_of, sources_of, warnin
 from eros_common.auth import current_user
 from eros_common.channel import AUTHORIZATION_KEY
 from eros_common.errors import FieldFault, InvalidArgument
+
+# But tabs and line breaks.
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 class AssistantServicer(assistant_pb2_grpc.AssistantServiceServicer):
@@ -76,7 +80,8 @@ class AssistantServicer(assistant_pb2_grpc.AssistantServiceServicer):
 
     async def Advise(self, request: pb.AdviseRequest, context: Any) -> pb.AdviseResponse:
         caller, topic = self._arrived(context), _said(request.topic, "topic")
-        answer = await self._assistant.ask(caller, request.context.strip(), topic)
+        question = _readable(request.context, "context").strip()
+        answer = await self._assistant.ask(caller, question, topic)
         return pb.AdviseResponse(
             success=True,
             topic=request.topic,
@@ -141,7 +146,15 @@ def _conversation(request: pb.ChatRequest | pb.StreamChatRequest) -> Conversatio
 
 
 def _said(text: str, field: str) -> str:
-    said = text.strip()
+    said = _readable(text, field).strip()
     if not said:
         raise InvalidArgument("there is nothing to answer", FieldFault(field, "must not be blank"))
     return said
+
+
+def _readable(text: str, field: str) -> str:
+    """The text, if people can have written it: `InvalidArgument` for control characters."""
+    if _CONTROL.search(text):
+        fault = "must not contain control characters"
+        raise InvalidArgument(f"{field} {fault}", FieldFault(field, fault))
+    return text

@@ -1,4 +1,4 @@
-"""Conversations in PostgreSQL, in the role `eros_assistant`."""
+"""Conversations in PostgreSQL, in the role `eros_assistant`; `Unavailable` while that is away."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from eros_assistant.domain.answers import Action, ActionKind, Answer
 from eros_assistant.domain.conversations import ConversationId, Message, Page, Turn
 from eros_assistant.domain.intents import Intent
 from eros_common.ids import UserId
+from eros_common.postgres import reached
 
 REMEMBERED: Final = 10
 """Messages before a new one that its answer may draw on."""
@@ -78,34 +79,37 @@ class PostgresConversations:
     ) -> Turn | None:
         statement = _BEGIN if conversation is None else _CONTINUE
         chosen = conversation or ConversationId(uuid4())
-        async with self._pool.acquire() as connection:
-            row = await connection.fetchrow(statement, chosen, user, now, _storable(text))
-            if row is None:
-                return None
-            number: int = row["number"]
-            before: Sequence[asyncpg.Record] = ()
-            if number > 1:
-                # Apart: the statement before does not see what was said while it waited.
-                before = await connection.fetch(_BEFORE, chosen, number, REMEMBERED)
+        with reached():
+            async with self._pool.acquire() as connection:
+                row = await connection.fetchrow(statement, chosen, user, now, text)
+                if row is None:
+                    return None
+                number: int = row["number"]
+                before: Sequence[asyncpg.Record] = ()
+                if number > 1:
+                    # Apart: the statement before does not see what was said while it waited.
+                    before = await connection.fetch(_BEFORE, chosen, number, REMEMBERED)
         return Turn(chosen, number, row["revision"], tuple(map(_message, reversed(before))))
 
     async def answer(self, turn: Turn, answer: Answer, now: datetime) -> int | None:
         actions = [_stored(action) for action in answer.actions]
-        revision: int | None = await self._pool.fetchval(
-            _ANSWER,
-            turn.conversation_id,
-            turn.number + 1,
-            _storable(answer.text),
-            answer.intent.value,
-            actions,
-            now,
-        )
+        with reached():
+            revision: int | None = await self._pool.fetchval(
+                _ANSWER,
+                turn.conversation_id,
+                turn.number + 1,
+                _storable(answer.text),
+                answer.intent.value,
+                actions,
+                now,
+            )
         return revision
 
     async def page(
         self, user: UserId, conversation: ConversationId, limit: int, before: int | None
     ) -> Page | None:
-        rows = await self._pool.fetch(_PAGE, conversation, user, before or _LATEST, limit + 1)
+        with reached():
+            rows = await self._pool.fetch(_PAGE, conversation, user, before or _LATEST, limit + 1)
         if not rows:
             return None
         found = [_message(row) for row in rows if row["number"] is not None]
@@ -121,29 +125,32 @@ class PostgresCacheDrops:
         self._pool = pool
 
     async def owe(self, user: UserId, conversation: ConversationId) -> None:
-        await self._pool.execute(
-            "INSERT INTO assistant.cache_drops VALUES ($1, $2) ON CONFLICT DO NOTHING",
-            user,
-            conversation,
-        )
+        with reached():
+            await self._pool.execute(
+                "INSERT INTO assistant.cache_drops VALUES ($1, $2) ON CONFLICT DO NOTHING",
+                user,
+                conversation,
+            )
 
     async def owed(self, limit: int) -> list[tuple[UserId, ConversationId]]:
-        rows = await self._pool.fetch("SELECT * FROM assistant.cache_drops LIMIT $1", limit)
+        with reached():
+            rows = await self._pool.fetch("SELECT * FROM assistant.cache_drops LIMIT $1", limit)
         return [(UserId(row["user_id"]), ConversationId(row["conversation_id"])) for row in rows]
 
     async def settled(self, drops: Sequence[tuple[UserId, ConversationId]]) -> None:
-        await self._pool.execute(
-            """
-            DELETE FROM assistant.cache_drops d USING unnest($1::uuid[], $2::uuid[]) s(u, c)
-            WHERE d.user_id = s.u AND d.conversation_id = s.c
-            """,
-            [user for user, _ in drops],
-            [conversation for _, conversation in drops],
-        )
+        with reached():
+            await self._pool.execute(
+                """
+                DELETE FROM assistant.cache_drops d USING unnest($1::uuid[], $2::uuid[]) s(u, c)
+                WHERE d.user_id = s.u AND d.conversation_id = s.c
+                """,
+                [user for user, _ in drops],
+                [conversation for _, conversation in drops],
+            )
 
 
 def _storable(text: str) -> str:
-    # PostgreSQL's text holds every character but this one.
+    # PostgreSQL's text holds every character but this one, and a model may write any.
     return text.replace("\0", "")
 
 

@@ -12,7 +12,7 @@ import asyncpg
 
 from eros_assistant.ports import ModelUnavailable
 from eros_common.ids import UserId
-from eros_common.postgres import AWAY
+from eros_common.postgres import AWAY, reached
 
 _KEPT_DAYS: Final = 7
 
@@ -51,4 +51,5 @@ class PostgresModelUse:
     async def sweep(self, now: datetime) -> None:
         """Forget days that no budget asks for any more."""
         before = now.date() - timedelta(days=_KEPT_DAYS)
-        await self._pool.execute("DELETE FROM assistant.model_use WHERE day < $1", before)
+        with reached():
+            await self._pool.execute("DELETE FROM assistant.model_use WHERE day < $1", before)

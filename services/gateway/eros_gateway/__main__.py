@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 from pathlib import Path
 
 from eros_common import logging
 from eros_common.config import load
 from eros_gateway.config import GatewaySettings
-from eros_gateway.render import render
+from eros_gateway.render import write
 from eros_gateway.serve import serve
 
 
@@ -24,24 +23,12 @@ def main() -> int:
     arguments = parser.parse_args()
     settings = load(GatewaySettings)
     if arguments.command == "render":
-        write(arguments.out, render(settings))
+        write(settings, arguments.out)
         return 0
     logging.configure(fmt=settings.log_format, level=settings.log_level, service="gateway")
     configuration = settings.gateway_admin_socket.with_suffix(".yaml")
-    write(configuration, render(settings))
+    write(settings, configuration)
     return asyncio.run(serve(settings, configuration))
-
-
-def write(path: Path, text: str) -> None:
-    """Puts the file there whole or not at all, for its owner only."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(draft, "w", encoding="utf-8", opener=_private) as file:
-        file.write(text)
-    draft.replace(path)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, PositiveFloat, model_validator
 
 from eros.options.v1 import options_pb2
 from eros_common.config import Address, PeerSettings, TelemetrySettings
+from eros_common.policy import Limit
 from eros_gateway.domain.clusters import endpoints
 from eros_gateway.domain.contract import read_contract
 from eros_gateway.domain.limits import Rate, Rates
@@ -34,6 +35,11 @@ def _origins(value: str) -> str:
 def jwks_socket(admin_socket: Path) -> Path:
     """Where Envoy hands itself the public keys."""
     return admin_socket.with_name(f"{admin_socket.name}.jwks")
+
+
+def tls_secret(admin_socket: Path) -> Path:
+    """Where Envoy reads which certificate it has."""
+    return admin_socket.with_name(f"{admin_socket.name}.tls.json")
 
 
 def _socket(path: Path) -> Path:
@@ -80,7 +86,8 @@ class GatewaySettings(TelemetrySettings, PeerSettings):
     gateway_max_requests: int = Field(1024, ge=1)
     """Of everything but reads under way at once per endpoint and Envoy; more are answered 503."""
     gateway_tls_certificate_file: Path | None = None
-    """PEM, with its chain; with the key it makes the listener speak TLS 1.2 and 1.3 only."""
+    """PEM, with its chain; with the key it makes the listener speak TLS 1.2 and 1.3 only. Read
+    again when a file is moved into its folder: a renewal needs no restart."""
     gateway_tls_key_file: Path | None = None
     gateway_trusted_proxies: int = Field(0, ge=0, le=10)
     """How many proxies of ours are in front and tell the client's address."""
@@ -110,9 +117,25 @@ class GatewaySettings(TelemetrySettings, PeerSettings):
     cors_origins: Annotated[str, AfterValidator(_origins)] = ""
     """Web origins that may call, between commas; ``*`` for any."""
     rate_per_second: int = Field(200, ge=0)
-    """Requests of one address; 0: no limit. A burst of two seconds is allowed."""
+    """Requests of one address in all, but heartbeats, which have a limit of their own; 0: there are
+    no limits per address at all. As of every limit per second, twice as many may come at once."""
+    rate_read_per_second: int = Field(100, ge=0)
+    """Reads of one address; 0, here and below: no limit of their own."""
+    rate_write_per_second: int = Field(50, ge=0)
+    """Saves, actions, blocks and whatever else changes something, of one address."""
+    rate_heartbeat_per_second: int = Field(200, ge=0)
+    """Of one address: 6,000 phones behind it at one in 30 s."""
+    rate_open_per_second: int = Field(50, ge=0)
+    """Health, documents and the console's page, of one address."""
     rate_sign_in_per_minute: int = Field(60, ge=0)
-    """Registrations, logins and refreshes of one address; 0: no limit."""
+    """Logins and refreshes of one address. As of every limit per minute, so many may come at
+    once."""
+    rate_register_per_minute: int = Field(20, ge=0)
+    """Registrations of one address."""
+    rate_leave_per_minute: int = Field(10, ge=0)
+    """Exports and deletions of one address."""
+    rate_generate_per_minute: int = Field(120, ge=0)
+    """Texts that the assistant writes for one address."""
     rate_addresses: int = Field(20_000, ge=1)
     """How many addresses' limits are kept in mind."""
 
@@ -138,9 +161,34 @@ class GatewaySettings(TelemetrySettings, PeerSettings):
             raise KeyError(service) from None
 
     @property
+    def certificate_and_key(self) -> tuple[Path, Path] | None:
+        """Both, or None for plain text."""
+        certificate, key = self.gateway_tls_certificate_file, self.gateway_tls_key_file
+        if certificate is None or key is None:
+            return None
+        return certificate.absolute(), key.absolute()
+
+    @property
     def rates(self) -> Rates:
         return Rates(
-            Rate(self.rate_per_second, 1, 2 * self.rate_per_second),
-            Rate(self.rate_sign_in_per_minute, 60, self.rate_sign_in_per_minute),
+            _per_second(self.rate_per_second),
+            {
+                Limit.READ: _per_second(self.rate_read_per_second),
+                Limit.WRITE: _per_second(self.rate_write_per_second),
+                Limit.HEARTBEAT: _per_second(self.rate_heartbeat_per_second),
+                Limit.OPEN: _per_second(self.rate_open_per_second),
+                Limit.SIGN_IN: _per_minute(self.rate_sign_in_per_minute),
+                Limit.REGISTER: _per_minute(self.rate_register_per_minute),
+                Limit.LEAVE: _per_minute(self.rate_leave_per_minute),
+                Limit.GENERATE: _per_minute(self.rate_generate_per_minute),
+            },
             self.rate_addresses,
         )
+
+
+def _per_second(requests: int) -> Rate:
+    return Rate(requests, 1, 2 * requests)
+
+
+def _per_minute(requests: int) -> Rate:
+    return Rate(requests, 60, requests)

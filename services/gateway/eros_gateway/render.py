@@ -1,16 +1,18 @@
-"""One file for Envoy, from the template, the settings and the contract."""
+"""What Envoy reads, from the template, the settings and the contract."""
 
 from __future__ import annotations
 
 import base64
 import json
+import os
 from importlib import resources
+from pathlib import Path
 from string import Template
 from typing import Final
 
 from eros_common.auth.tokens import USER_AUDIENCE, USER_ISSUER
 from eros_common.errors import TABLE, code_of
-from eros_gateway.config import GatewaySettings, jwks_socket, split
+from eros_gateway.config import GatewaySettings, jwks_socket, split, tls_secret
 from eros_gateway.domain import clusters, headers, replies, tls, tracing
 from eros_gateway.domain.clusters import Endpoint
 from eros_gateway.domain.contract import Contract, read_contract
@@ -31,8 +33,29 @@ _LUA: Final = (
 )
 
 
-def render(settings: GatewaySettings) -> str:
-    """Envoy's bootstrap configuration as YAML. ``ContractFault`` if the descriptors are wrong."""
+def write(settings: GatewaySettings, configuration: Path) -> None:
+    """Writes all that Envoy reads: its configuration there, and beside its admin socket which
+    certificate it has. ``ContractFault`` if the descriptors are wrong."""
+    if (files := settings.certificate_and_key) is not None:
+        secret = tls.secret(*files)
+        _put(tls_secret(settings.gateway_admin_socket), json.dumps(secret))
+    _put(configuration, _render(settings))
+
+
+def _put(path: Path, text: str) -> None:
+    """Puts the file there whole or not at all, for its owner only."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(draft, "w", encoding="utf-8", opener=_private) as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _render(settings: GatewaySettings) -> str:
+    """Envoy's bootstrap configuration as YAML."""
     contract = read_contract(settings.descriptor_set.read_bytes())
     values = {name: json.dumps(value) for name, value in _values(settings, contract).items()}
     return Template(_resource("envoy.yaml.template")).substitute(values)
@@ -41,13 +64,12 @@ def render(settings: GatewaySettings) -> str:
 def _values(settings: GatewaySettings, contract: Contract) -> dict[str, Json]:
     host, _, port = settings.gateway_listen.rpartition(":")
     rates = settings.rates
+    secret = settings.certificate_and_key and tls_secret(settings.gateway_admin_socket)
     return {
         "admin_socket": str(settings.gateway_admin_socket),
         "jwks_socket": str(jwks_socket(settings.gateway_admin_socket)),
         "listen": Endpoint(host.strip("[]"), int(port)).address,
-        "tls": tls.transport_socket(
-            settings.gateway_tls_certificate_file, settings.gateway_tls_key_file
-        ),
+        "tls": tls.transport_socket(secret),
         "max_connections": settings.gateway_max_connections,
         "trusted_proxies": settings.gateway_trusted_proxies,
         "request_timeout": seconds(settings.gateway_request_seconds),
@@ -57,7 +79,7 @@ def _values(settings: GatewaySettings, contract: Contract) -> dict[str, Json]:
         "tracing": tracing.tracing(settings.otel_endpoint, settings.gateway_trace_percent),
         "als_flush": seconds(settings.als_flush_seconds),
         "routes": routes(contract, Limits(settings.call_timeout_seconds, rates)),
-        "rate_limit": per_address(rates.request, rates.remembered),
+        "rate_limit": per_address(rates),
         "cors": headers.cors_policy(split(settings.cors_origins)),
         "jwt_issuer": USER_ISSUER,
         "jwt_audience": USER_AUDIENCE,

@@ -121,6 +121,7 @@ async def compose(app: App[MatcherSettings]) -> None:
             try:
                 await actions.drop_late()
                 await erasures.sweep()
+                await erasures.forget()
                 await actions.forget_answers(clock.wall() - idempotency.KEPT)
             except DATABASE_AWAY as error:
                 log.warning("cache_drops_wait", error=repr(error))

@@ -3,7 +3,8 @@
 What a person had of their own goes with the account (`matcher.forget`). Where others' rows name
 them there is no index: all who left since are looked for in one walk over the tables. Nobody is
 shown them meanwhile, because accounts no longer knows them. Done twice, the second time when every
-list that was being made when they left is long finished.
+list that was being made when they left is long finished. A month later the last that is left of
+them goes: the empty row of features by which market files learned of it, and the note itself.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ from eros_matcher.store_actions import drop_lists
 log = logging.get("matcher.erasures")
 
 AGAIN_SECONDS: Final = 900.0
+KEPT_DAYS: Final = 30.0
+"""Longer than any host goes without a new market file."""
 _AT_ONCE: Final = 1000
 
 _DUE: Final = """
 SELECT user_id, swept_at IS NOT NULL AS again FROM matcher.erasures
-WHERE swept_at IS NULL OR swept_at < clock_timestamp() - $1 * interval '1 second'
+WHERE finished_at IS NULL
+    AND (swept_at IS NULL OR swept_at < clock_timestamp() - $1 * interval '1 second')
 LIMIT $2 FOR UPDATE SKIP LOCKED
 """
 _FROM_RECOMMENDATIONS: Final = """
@@ -57,6 +61,14 @@ _FROM_THE_REST: Final = (
     "DELETE FROM matcher.kept WHERE others && $1",
 )
 
+_FORGET: Final = """
+WITH old AS (
+    DELETE FROM matcher.erasures WHERE finished_at < clock_timestamp() - $1 * interval '1 day'
+    RETURNING user_id
+)
+DELETE FROM matcher.features f USING old WHERE f.user_id = old.user_id AND NOT f.in_market
+"""
+
 
 class PostgresErasures:
     """In the role `eros_matcher`."""
@@ -84,8 +96,13 @@ class PostgresErasures:
                 [row["user_id"] for row in due if not row["again"]],
             )
             await connection.execute(
-                "DELETE FROM matcher.erasures WHERE user_id = ANY ($1)",
+                "UPDATE matcher.erasures SET finished_at = clock_timestamp() "
+                "WHERE user_id = ANY ($1)",
                 [row["user_id"] for row in due if row["again"]],
             )
         log.info("swept", people=len(users), lists=len(named))
         return len(users)
+
+    async def forget(self, kept_days: float = KEPT_DAYS) -> None:
+        """Removes what is left of whoever is taken out of everything since so many days."""
+        await self._pool.execute(_FORGET, kept_days)

@@ -14,8 +14,8 @@ from eros_accounts.domain.profile import Profile
 from eros_accounts.store_profiles import PostgresProfiles
 from eros_common.errors import ErrorCode
 from eros_common.ids import UserId, new_user_id
-from tests.integration.accounts.proxy import Proxy
 from tests.integration.accounts.service import Accounts, Member, Starter, fields, refusal
+from tests.support.proxy import Proxy
 
 WHOLE: dict[str, Any] = {
     "name": "Bea",

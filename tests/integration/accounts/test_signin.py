@@ -14,7 +14,6 @@ from eros_accounts.passwords import Argon2Passwords
 from eros_accounts.ports import Checked
 from eros_common.auth.keyfiles import parse_jwks
 from eros_common.errors import ErrorCode
-from tests.integration.accounts.proxy import Proxy
 from tests.integration.accounts.service import (
     PASSWORD,
     Accounts,
@@ -25,6 +24,7 @@ from tests.integration.accounts.service import (
     new_email,
     refusal,
 )
+from tests.support.proxy import Proxy
 
 
 async def refused_within_a_second(accounts: Accounts, member: Member) -> None:

@@ -181,12 +181,11 @@ async def start(
         read = config.read(
             AssistantSettings,
             listen="127.0.0.1:0",
-            database_url=postgres_url,
             redis_url=valkey_url,
             service_key_file=key,
             service_jwks_file=services,
             cache_drop_seconds=0.05,
-            **(addresses | settings),
+            **({"database_url": postgres_url} | addresses | settings),
         )
         service = await stack.enter_async_context(
             running("assistant", read, compose, auth=tokens.auth("assistant"))

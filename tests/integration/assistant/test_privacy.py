@@ -30,7 +30,7 @@ SAID = (
     f"I want to kill myself, {MARK}",
     f'How do you say "{MARK} likes dogs" in Spanish?',
     f"call {MARK} at +34 612 345 678",
-    f"{MARK} \0 🏳️‍🌈 ^{MARK}$ [[{MARK}",
+    f"{MARK} 🏳️‍🌈 ^{MARK}$ [[{MARK}",
 )
 
 
@@ -90,6 +90,7 @@ async def say_everything(assistant: Service) -> None:
         assistant.translate(f"I like {MARK}", "ja"),
         assistant.translate(f"I like {MARK}", f"x-{MARK}!"),
         assistant.chat(MARK * 1000),
+        assistant.chat(f"{MARK} \0"),
         assistant.chat(MARK, MARK),
         assistant.read(MARK),
     ):

@@ -17,7 +17,7 @@ import httpx
 
 from eros_common.ids import UserId
 from eros_gateway.config import GatewaySettings
-from eros_gateway.render import render
+from eros_gateway.render import write
 from eros_gateway.serve import find_envoy
 from tests.integration.gateway.access_logs import AccessLogs
 from tests.integration.gateway.backends import SERVICES, Backends
@@ -136,7 +136,7 @@ async def open_edge(
                 **settings,
             }
         )
-        (folder / "envoy.yaml").write_text(render(chosen))
+        write(chosen, folder / "envoy.yaml")
         async with _envoy(folder) as port:
             edge = Edge(chosen, behind, logs, port, UserId(uuid4()))
             if scheme == "http":

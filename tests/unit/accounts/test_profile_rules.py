@@ -84,6 +84,12 @@ def test_empty_lists_are_a_change_and_absent_ones_are_none() -> None:
         (ProfileDraft(place=Place(lat=1.0)), ["location.lon"]),
         (ProfileDraft(place=Place(lon=1.0)), ["location.lat"]),
         (ProfileDraft(place=Place(time_zone="Mars/Olympus")), ["location.timeZone"]),
+        # Files that lie beside the zones on some systems.
+        (ProfileDraft(place=Place(time_zone="localtime")), ["location.timeZone"]),
+        (ProfileDraft(place=Place(time_zone="posixrules")), ["location.timeZone"]),
+        (ProfileDraft(place=Place(time_zone="right/Europe/Madrid")), ["location.timeZone"]),
+        (ProfileDraft(place=Place(time_zone="Factory")), ["location.timeZone"]),
+        (ProfileDraft(place=Place(time_zone="europe/madrid")), ["location.timeZone"]),
         (ProfileDraft(place=Place(time_zone="../../etc/passwd")), ["location.timeZone"]),
         (ProfileDraft(place=Place(time_zone="Europe/Zu\x00rich")), ["location.timeZone"]),
         (ProfileDraft(place=Place(city="a\nb")), ["location.city"]),

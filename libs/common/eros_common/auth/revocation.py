@@ -19,6 +19,7 @@ from eros_common import logging
 from eros_common.clocks import Clock, SystemClock
 from eros_common.ids import SessionId
 from eros_common.redis import Valkey, subscribed
+from eros_common.tasks import obey_cancel
 
 #: The braces are a hash tag: one node of a cluster has both.
 KEY: Final = "{revoked}:sids"
@@ -105,8 +106,10 @@ class RevocationMirror:
                 if self._away:
                     log.info("valkey_back")
                 self._away = False
+            obey_cancel()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._nudge.wait(), self._poll)
+                async with asyncio.timeout(self._poll):
+                    await self._nudge.wait()
 
     async def _read(self) -> None:
         # The version first: an addition in between is then read again, never missed.
@@ -125,6 +128,7 @@ class RevocationMirror:
         while True:
             try:
                 async with subscribed(self._redis, CHANNEL) as channel:
+                    obey_cancel()
                     async for _ in channel.listen():
                         self._nudge.set()
             except (RedisError, OSError) as error:

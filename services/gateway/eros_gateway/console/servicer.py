@@ -16,11 +16,11 @@ from eros.accounts.v1 import accounts_pb2
 from eros.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
 from eros.gateway.v1 import console_pb2 as pb
 from eros.gateway.v1 import console_pb2_grpc
-from eros.scheduler.v1 import scheduler_pb2
+from eros.scheduler.v1 import scheduler_pb2, work_pb2
 from eros.scheduler.v1.scheduler_pb2_grpc import SchedulerServiceStub
 from eros_common import logging
 from eros_common.auth.revocation import Revocations
-from eros_common.errors import NotFound, from_rpc_error
+from eros_common.errors import FieldFault, InvalidArgument, NotFound, from_rpc_error
 from eros_gateway.console.feed import Feed
 from eros_gateway.console.session import AdminSession, Sessions
 
@@ -116,9 +116,7 @@ class ConsoleServicer(console_pb2_grpc.ConsoleServiceServicer):
 
     async def RetryJob(self, request: pb.RetryJobRequest, context: Context) -> pb.RetryJobResponse:
         self._admin(context)
-        retry = scheduler_pb2.RetryJobsRequest(
-            user_id=UUID(request.user_id).bytes, kind=request.kind
-        )
+        retry = scheduler_pb2.RetryJobsRequest(user_id=_user(request), kind=_kind(request))
         try:
             answer = await self._scheduler.RetryJobs(retry)
         except grpc.aio.AioRpcError as error:
@@ -127,6 +125,23 @@ class ConsoleServicer(console_pb2_grpc.ConsoleServiceServicer):
 
     def _admin(self, context: Context) -> AdminSession:
         return self._sessions.read(_metadata(context, "cookie"))
+
+
+def _user(request: pb.RetryJobRequest) -> bytes:
+    try:
+        return UUID(request.user_id).bytes
+    except ValueError:
+        raise _fault("userId", "must be a UUID") from None
+
+
+def _kind(request: pb.RetryJobRequest) -> work_pb2.JobKind.ValueType:
+    if not request.kind or request.kind not in work_pb2.JobKind.values():
+        raise _fault("kind", "must be a kind of job, such as JOB_KIND_MATCH")
+    return request.kind
+
+
+def _fault(field: str, message: str) -> InvalidArgument:
+    return InvalidArgument(f"{field} {message}", FieldFault(field, message))
 
 
 def _metadata(context: Context, key: str) -> str:

@@ -1,18 +1,27 @@
-"""How often one address may call, per Envoy process."""
+"""How often one address may call, per Envoy process.
+
+Each route counts for one limit (the policy in the descriptors says which), and all but heartbeats
+for the sum of all. Whoever is over one of the two is answered 429. Routes carry what they count for
+as metadata, which the one filter reads; so routes of a limit share its buckets.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from eros_common.policy import Access
+from eros_common.policy import Access, Limit
 from eros_gateway.domain.contract import Method
-from eros_gateway.domain.json import Object, extension, seconds
+from eros_gateway.domain.json import Json, Object, extension, seconds
+
+RETRY_AFTER: Final = "%METADATA(ROUTE:eros:retry_after)%"
+"""Of an answer 429, for a route with ``counted``."""
 
 # One IPv6 customer has a whole /64.
 _ADDRESS: Final = {"masked_remote_address": {"v6_prefix_mask_len": 64}}
-_KEY: Final = "masked_remote_address"
+_EACH_ADDRESS: Final = {"key": "masked_remote_address"}
 _ALWAYS: Final = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
 _NEVER: Final = {"default_value": {"numerator": 0, "denominator": "HUNDRED"}}
 # The filter wants a bucket for everybody together as well; this one is never empty.
@@ -31,31 +40,57 @@ class Rate:
     per: float
     burst: int
 
+    @property
+    def wait(self) -> int:
+        """Whole seconds until there is room again: a bucket gets its tokens one by one."""
+        return math.ceil(self.per / max(self.requests, 1))
+
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What one address may do. ``remembered`` is how many addresses are kept in mind at once."""
+    """What one address may do: in all but heartbeats, and of each kind. ``remembered`` is how many
+    addresses are kept in mind at once."""
 
-    request: Rate
-    sign_in: Rate
+    all: Rate
+    of: Mapping[Limit, Rate]
     remembered: int
 
 
-def is_sign_in(method: Method) -> bool:
-    """Whether a call can be used to guess secrets or costs a password hash: it needs no token and
-    is no read."""
-    return method.policy.access is Access.PUBLIC and any(path.verb != "GET" for path in method.rest)
+def limit_of(method: Method) -> Limit:
+    """The limit that calls of a method count for."""
+    if method.policy.limit is not None:
+        return method.policy.limit
+    if not any(path.verb == "GET" for path in method.rest):
+        return Limit.WRITE
+    return Limit.OPEN if method.policy.access is Access.PUBLIC else Limit.READ
 
 
-def per_address(rate: Rate, remembered: int) -> Object:
-    """Envoy's filter configuration: a token bucket per address. On a route it stands instead of
-    what the listener has, with buckets of its own."""
-    bucket = {
-        "max_tokens": max(rate.burst, 1),
-        "tokens_per_fill": max(rate.requests, 1),
-        "fill_interval": seconds(rate.per),
-    }
-    enabled = _ALWAYS if rate.requests else _NEVER
+def counted(limit: Limit, rates: Rates) -> Object:
+    """The metadata of a route, for the filter and for what is said to whom it refuses."""
+    found = {"limit": limit.name.lower(), "retry_after": str(rates.of[limit].wait)}
+    if limit is Limit.HEARTBEAT:
+        found["all"] = "no"
+    return {"filter_metadata": {"eros": found}}
+
+
+def per_address(rates: Rates) -> Object:
+    """Envoy's filter: token buckets per limit and address. Without a limit in all there is none."""
+    enabled = _ALWAYS if rates.all.requests else _NEVER
+    buckets: list[Json] = [
+        {
+            # An entry without a value is a bucket for each value there is.
+            "entries": [{"key": "limit", "value": limit.name.lower()}, _EACH_ADDRESS],
+            "token_bucket": _bucket(rate),
+        }
+        for limit, rate in rates.of.items()
+        if rate.requests
+    ]
+    buckets.append(
+        {
+            "entries": [{"key": "all", "value": "yes"}, _EACH_ADDRESS],
+            "token_bucket": _bucket(rates.all),
+        }
+    )
     return extension(
         "extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
         stat_prefix="gateway",
@@ -63,16 +98,31 @@ def per_address(rate: Rate, remembered: int) -> Object:
         filter_enforced=enabled,
         token_bucket=_BOTTOMLESS,
         always_consume_default_token_bucket=False,
-        # A descriptor without a value is a bucket for each value there is.
-        descriptors=[{"entries": [{"key": _KEY}], "token_bucket": bucket}],
-        rate_limits=[{"actions": [_ADDRESS]}],
-        response_headers_to_add=[_retry_after(rate)],
-        max_dynamic_descriptors=remembered,
+        descriptors=buckets,
+        rate_limits=[
+            {"actions": [_of_route("limit"), _ADDRESS]},
+            # What leads nowhere counts as well.
+            {"actions": [_of_route("all", "yes"), _ADDRESS]},
+        ],
+        max_dynamic_descriptors=rates.remembered,
         enable_x_ratelimit_headers="DRAFT_VERSION_03",
     )
 
 
-def _retry_after(rate: Rate) -> Object:
-    # A bucket gets its tokens one by one: the next comes within this time.
-    wait = math.ceil(rate.per / max(rate.requests, 1))
-    return {"header": {"key": "retry-after", "value": str(wait)}}
+def _bucket(rate: Rate) -> Object:
+    return {
+        "max_tokens": max(rate.burst, 1),
+        "tokens_per_fill": max(rate.requests, 1),
+        "fill_interval": seconds(rate.per),
+    }
+
+
+def _of_route(key: str, otherwise: str = "") -> Object:
+    action: Object = {
+        "descriptor_key": key,
+        "metadata_key": {"key": "eros", "path": [{"key": key}]},
+        "source": "ROUTE_ENTRY",
+    }
+    if otherwise:
+        action["default_value"] = otherwise
+    return {"metadata": action}

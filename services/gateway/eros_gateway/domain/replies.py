@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from eros_common.errors import ErrorCode
+from eros_gateway.domain.headers import IS_GRPC
 from eros_gateway.domain.json import Json, Object, extension
+from eros_gateway.domain.limits import RETRY_AFTER
 
 ENVOYS_WORDS: Final = "%LOCAL_REPLY_BODY%"
 """Where Envoy, or the route that refuses, says best what is wrong."""
@@ -28,7 +30,7 @@ class OwnReply:
     answered: int | None = None
     """The status to answer with, where Envoy's own is not ours."""
     retry_after: str | None = None
-    """Seconds. The rate limit's own filter says when it has room again."""
+    """Seconds."""
     by_transcoder: bool = False
     """The Lua filter looks at it again, for the field it names."""
 
@@ -104,6 +106,7 @@ REPLIES: Final = (
         429,
         ErrorCode.RATE_LIMITED,
         "Too many requests from this address; wait before trying again.",
+        retry_after=RETRY_AFTER,
     ),
     OwnReply(431, ErrorCode.HEADERS_TOO_LARGE, "Path and headers are larger than 16 KiB."),
     # A transfer coding that Envoy does not know.
@@ -122,7 +125,7 @@ def _header(name: str, match: Object) -> Object:
 
 # What the transcoder has converted is application/grpc by then, but has its REST path beside it.
 _IS_GRPC: Final = (
-    _header("content-type", {"string_match": {"prefix": "application/grpc"}}),
+    _header("content-type", {"string_match": IS_GRPC}),
     _header("x-envoy-original-path", {"present_match": False}),
 )
 # What Envoy could not read as a request has no id; its connection is in the access log.

@@ -14,9 +14,9 @@ from typing import Final
 
 from eros_common.policy import Access
 from eros_gateway.domain.contract import Contract, ContractFault, Method, RestPath
-from eros_gateway.domain.headers import GRPC_ONLY
+from eros_gateway.domain.headers import GRPC_ONLY, IS_GRPC
 from eros_gateway.domain.json import Json, Object, extension, seconds
-from eros_gateway.domain.limits import Rates, is_sign_in, per_address
+from eros_gateway.domain.limits import Rates, counted, limit_of
 
 MARGIN_SECONDS: Final = 0.25
 """A service's own answer to a missed deadline comes before the gateway's."""
@@ -38,7 +38,6 @@ HEARTBEAT: Final = "/eros.activity.v1.ActivityService/Heartbeat"
 
 _OFF: Final = extension("config.route.v3.FilterConfig", disabled=True)
 _JWT: Final = "envoy.filters.http.jwt_authn"
-_RATE_LIMIT: Final = "envoy.filters.http.local_ratelimit"
 _LUA: Final = "envoy.filters.http.lua"
 _TRANSCODER: Final = "envoy.filters.http.grpc_json_transcoder"
 
@@ -61,6 +60,7 @@ def routes(contract: Contract, limits: Limits) -> list[Json]:
     return [
         _preflight(),
         *(route for path, method in rest for route in _rest_routes(path, method, limits)),
+        *(_without_slash(path) for path, _ in rest if _is_page(path)),
         *_wrong_verbs(path for path, _ in rest),
         *(_grpc_route(method, limits) for method in contract.reachable),
         _refusal("not-found", {"prefix": "/"}, 404),
@@ -95,7 +95,8 @@ def _rest_routes(path: RestPath, method: Method, limits: Limits) -> Iterator[Obj
         "name": method.grpc_path[1:],
         "match": served,
         "route": _action(method, limits, reads=path.verb == "GET"),
-        "typed_per_filter_config": _filters(method, limits.rates, rest=path),
+        "metadata": counted(limit_of(method), limits.rates),
+        "typed_per_filter_config": _filters(method, rest=path),
         "request_headers_to_remove": list(GRPC_ONLY),
         "response_headers_to_remove": ["grpc-accept-encoding"],
     }
@@ -104,6 +105,23 @@ def _rest_routes(path: RestPath, method: Method, limits: Limits) -> Iterator[Obj
         refused["headers"] = [verb, _NOT_GRPC]
         takes = f"no query parameters but {', '.join(path.query)}" if path.query else "no query"
         yield _refusal("wrong-query", refused, 400, f"This path takes {takes}.")
+
+
+def _is_page(path: RestPath) -> bool:
+    """Whether people write it by hand: nothing below /api is."""
+    return path.verb == "GET" and not path.variables and not path.template.startswith("/api/")
+
+
+def _without_slash(path: RestPath) -> Object:
+    return {
+        "name": "with-slash",
+        "match": {"path": f"{path.template}/"},
+        "redirect": {
+            "path_redirect": path.template,
+            "response_code": "PERMANENT_REDIRECT",
+        },
+        "typed_per_filter_config": {_JWT: _OFF, _TRANSCODER: _OFF},
+    }
 
 
 def _query_match(names: tuple[str, ...]) -> Object:
@@ -120,14 +138,15 @@ def _grpc_route(method: Method, limits: Limits) -> Object:
         "name": method.grpc_path[1:],
         "match": {"path": method.grpc_path, "grpc": {}},
         "route": _action(method, limits, reads=False),
-        "typed_per_filter_config": _filters(method, limits.rates),
+        "metadata": counted(limit_of(method), limits.rates),
+        "typed_per_filter_config": _filters(method),
     }
 
 
 # A gRPC call to a REST path would pass the transcoder untouched.
 _NOT_GRPC: Final = {
     "name": "content-type",
-    "string_match": {"prefix": "application/grpc"},
+    "string_match": IS_GRPC,
     "invert_match": True,
     "treat_missing_header_as_empty": True,
 }
@@ -153,7 +172,7 @@ def _action(method: Method, limits: Limits, *, reads: bool) -> Object:
     return action
 
 
-def _filters(method: Method, rates: Rates, *, rest: RestPath | None = None) -> Object:
+def _filters(method: Method, *, rest: RestPath | None = None) -> Object:
     filters: Object = {}
     reads = rest is not None and rest.verb == "GET"
     if method.policy.access is Access.PUBLIC:
@@ -171,8 +190,6 @@ def _filters(method: Method, rates: Rates, *, rest: RestPath | None = None) -> O
         filters[_LUA] = extension(
             "extensions.filters.http.lua.v3.LuaPerRoute", filter_context=context
         )
-    if is_sign_in(method):
-        filters[_RATE_LIMIT] = per_address(rates.sign_in, rates.remembered)
     return filters
 
 

@@ -29,7 +29,7 @@ from eros_gateway.front.probes import (
 )
 from eros_gateway.front.servicer import GatewayServicer
 
-_SERVICES: Final = ("accounts", "activity", "scheduler", "matcher")
+_SERVICES: Final = ("accounts", "activity", "scheduler", "matcher", "assistant")
 
 
 async def compose(app: App[FrontSettings]) -> None:
