@@ -48,6 +48,7 @@ def _checks(baseline: Path | None) -> list[Check]:
         Check("import contracts", (_tool("lint-imports"), "--no-cache")),
         Check("metrics table", (sys.executable, "-m", "eros_cli.metric_table")),
         Check("settings table", (sys.executable, "-m", "eros_cli.settings_table", "--check")),
+        Check("migrations", (sys.executable, "-m", "eros_cli.migration_rules")),
         Check("Kubernetes overlays", (sys.executable, "-m", "eros_cli.manifests")),
         Check("checkov", (sys.executable, "-m", "eros_cli.checkov")),
         Check("buf lint", (_tool("buf"), "lint")),
