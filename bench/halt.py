@@ -23,9 +23,9 @@ from statistics import median
 from typing import Any
 
 import httpx
-import jwt
 
 from bench._machine import machine, percentile
+from bench._phones import Tokens
 from eros.accounts.v1 import accounts_pb2
 from eros.scheduler.v1 import scheduler_pb2, work_pb2
 from eros_cli.mesh.mesh import Mesh
@@ -105,23 +105,15 @@ def _person(index: int) -> accounts_pb2.ImportedAccount:
 
 
 class _Phones:
-    """Heartbeats for anybody: tokens are signed with the mesh's own key."""
+    """Heartbeats for anybody."""
 
     def __init__(self, mesh: Mesh, http: httpx.AsyncClient) -> None:
-        key = max(mesh.data.signing_keys.glob("*.pem"))
-        self._key, self._kid = key.read_bytes(), key.stem
+        self._tokens = Tokens(mesh)
         self._http = http
 
     async def touch(self, user: UserId) -> float:
         """Sends a heartbeat; returns the wall clock just before."""
-        now = int(time.time())
-        claims = {"iss": "eros", "aud": "eros", "sub": str(user), "sid": f"{user.int:032x}"}
-        token = jwt.encode(
-            {**claims, "roles": [], "iat": now, "exp": now + 600},
-            self._key,
-            algorithm="EdDSA",
-            headers={"kid": self._kid},
-        )
+        token = self._tokens.of(user)
         sent = time.time()
         answer = await self._http.post(
             "/api/v1/heartbeat",

@@ -1,96 +1,109 @@
-"""Load follows sleep: the off-peak part's processor time with 0 to 100 % of all people asleep.
+"""Load follows sleep: processor time of a real mesh with 0 to 100 % of its people asleep.
 
-The simulated night (the real cores of scheduler and worker, `./eros simulate`), everybody in one
-zone whose third phase has begun, all of everybody's work waiting. Who is awake
-sends heartbeats all the time; who sleeps does so throughout.
+The whole mesh as it ships, one worker. Its night clock stands in the third phase; for each point
+come people whom nobody has matched yet, so many of whom have slept for hours. Who is awake says so
+every 30 s through the gateway. Measured from the process times of every program, from the moment
+that the people are there.
 
-EROS_BENCH_USERS and EROS_BENCH_HOURS change the size; EROS_BENCH_SWEEP_PLOT names a picture.
+EROS_BENCH_USERS (of each point) and EROS_BENCH_SECONDS (a point) change the size;
+EROS_BENCH_SWEEP_PLOT names a picture.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
+from bench._crowd import IN_USE, imported, night_start
+from bench._load import Order, cpu_seconds, request, send
 from bench._machine import machine
-from eros_cli.simulation.options import Options
-from eros_cli.simulation.town import Town, build
-from eros_cli.simulation.world import World
-from eros_scheduler.core.model import PERSONAL, Zone
+from bench._phones import Tokens
+from bench._processes import tree
+from eros.scheduler.v1 import scheduler_pb2
+from eros_cli.mesh.mesh import Mesh
+from eros_cli.mesh.options import MeshOptions, NightClock
+from eros_cli.operator import Operator, open_operator
 
-_USERS: Final = 10_000
-_HOURS: Final = 0.5
-_WORKERS: Final = 4
-_STEP: Final = 10
-_START: Final = datetime(2026, 6, 2, 4, 0, tzinfo=UTC)
-_SLEPT_SECONDS: Final = 5 * 3600.0
-_NEVER: Final = 1e12
-#: Of the default zone, as all are then.
-_NOWHERE: Final = Zone("")
+_USERS: Final = 2000
+_SECONDS: Final = 15.0
+_PERCENTS: Final = (0, 25, 50, 75, 100)
+_HEARTBEAT_SECONDS: Final = 30.0
+_SETTINGS: Final = {"EROS_RATE_PER_SECOND": "0"}
+_SERVERS: Final = ("DATABASE_URL", "REDIS_URL", "ACTIVITY_REDIS_URL", "CACHE_REDIS_URL")
+_WORKER: Final = "worker-1"
+_LOOKS: Final = 20
+_LOOK_SECONDS: Final = 0.5
 
 
 def run() -> dict[str, Any]:
-    """A row for every tenth asleep; processor time as cores, all workers together.
-
-    `people_cores` without the learner, which takes what is left once enough people sleep.
-    """
-    users = int(os.environ.get("EROS_BENCH_USERS", _USERS))
-    hours = float(os.environ.get("EROS_BENCH_HOURS", _HOURS))
-    rows = [_night(users, hours, percent) for percent in range(0, 101, _STEP)]
+    """A row for every share asleep; processor time as cores: the worker's, and everybody's."""
+    rows = asyncio.run(_measure())
     if plot := os.environ.get("EROS_BENCH_SWEEP_PLOT"):
         _draw(rows, Path(plot))
     return {
-        "users": users,
-        "workers": _WORKERS,
-        "all_awake_cores": rows[0]["cores"],
-        "all_asleep_cores": rows[-1]["cores"],
-        **machine("numpy"),
+        "users": rows[0]["users"],
+        "all_awake_worker_cores": rows[0]["worker_cores"],
+        "all_asleep_worker_cores": rows[-1]["worker_cores"],
+        **machine("numpy", "grpcio"),
         "rows": rows,
     }
 
 
-def _night(users: int, hours: float, percent: int) -> dict[str, Any]:
-    began = time.perf_counter()
-    # Nobody is woken on purpose: the shares are to stay as they are.
-    options = Options(
-        users=users,
-        hours=hours,
-        start=_START,
-        workers=_WORKERS,
-        faults=0.0,
-        aim_seconds=_NEVER,
-    )
-    world = World(options, _town(options, percent))
-    world.run()
-    minutes = world.tally.minutes[1:]
+async def _measure() -> list[dict[str, Any]]:
+    users = int(os.environ.get("EROS_BENCH_USERS", _USERS))
+    seconds = float(os.environ.get("EROS_BENCH_SECONDS", _SECONDS))
+    environment = {name: value for name, value in os.environ.items() if name not in _SERVERS}
+    night = NightClock(night_start(), datetime.now(UTC))
+    options = MeshOptions(workers=1, environment=environment, settings=_SETTINGS, night=night)
+    async with Mesh(options) as mesh, open_operator(mesh.environment()) as operator:
+        rows = []
+        for percent in _PERCENTS:
+            rows.append(await _point(mesh, users, percent, seconds))
+            await _until_done(operator)
+        return rows
+
+
+async def _point(mesh: Mesh, users: int, percent: int, seconds: float) -> dict[str, Any]:
+    asleep = users * percent // 100
+    slept = night_start().replace(hour=0)
+    await imported(mesh, f"asleep-{percent}", asleep, slept)
+    awake = await imported(mesh, f"awake-{percent}", users - asleep, None)
+    before, began = _used(mesh), time.monotonic()
+    if awake:
+        tokens, port = Tokens(mesh), int(mesh.url.rsplit(":", 1)[1])
+        requests = [
+            request("POST", "/api/v1/heartbeat", port, tokens.of(user), IN_USE) for user in awake
+        ]
+        rate = len(awake) / _HEARTBEAT_SECONDS
+        (await send(Order(port, requests, seconds, rate=rate))).all_succeeded()
+    await asyncio.sleep(max(0.0, began + seconds - time.monotonic()))
+    took, after = time.monotonic() - began, _used(mesh)
+    cores = {name: (after[name] - before[name]) / took for name in after}
     return {
         "asleep_percent": percent,
-        "cores": round(sum(sum(m.cpu.values()) for m in minutes) / len(minutes), 4),
-        "people_cores": round(sum(m.cpu[k] for m in minutes for k in PERSONAL) / len(minutes), 4),
-        "allowed_cores": round(sum(m.cap for m in minutes) / len(minutes), 4),
-        "jobs_done": world.tally.done_count,
-        "seconds": round(time.perf_counter() - began, 1),
+        "users": users,
+        "worker_cores": round(cores[_WORKER], 4),
+        "all_cores": round(sum(cores.values()), 3),
+        "seconds": round(took, 1),
+        "by_program": ", ".join(f"{n} {c:.3f}" for n, c in cores.items() if c >= 0.0005),
     }
 
 
-def _town(options: Options, percent: int) -> Town:
-    """So many have slept for hours; all others are at the phone until after the end."""
-    town = build(options)
-    asleep = np.arange(options.users) % 100 < percent
-    return replace(
-        town,
-        zone_of=np.full_like(town.zone_of, town.zones.index(_NOWHERE)),
-        last_seen=np.where(asleep, -_SLEPT_SECONDS, options.seconds + 60.0),
-        starts=town.starts[:0],
-        who=town.who[:0],
-        ends=town.ends[:0],
-    )
+def _used(mesh: Mesh) -> dict[str, float]:
+    return {name: sum(cpu_seconds(tree(mesh.pid(name)))) for name in mesh.names()}
+
+
+async def _until_done(operator: Operator) -> None:
+    """Until nobody's work is in hand, so that one point does not count for the next."""
+    leased = scheduler_pb2.ListJobsRequest(state=scheduler_pb2.JOB_STATE_LEASED, limit=1)
+    for _ in range(_LOOKS):
+        if not (await operator.scheduler.ListJobs(leased)).jobs:
+            return
+        await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _draw(rows: list[dict[str, Any]], path: Path) -> None:
@@ -101,10 +114,9 @@ def _draw(rows: list[dict[str, Any]], path: Path) -> None:
 
     asleep = [row["asleep_percent"] for row in rows]
     figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
-    axes.plot(asleep, [row["cores"] for row in rows], "o-", label="taken")
-    axes.plot(asleep, [row["people_cores"] for row in rows], "o-", label="of it, for people")
-    axes.plot(asleep, [row["allowed_cores"] for row in rows], "r--", label="allowed")
-    axes.set(xlabel="% of all people asleep", ylabel="cores, all workers together")
+    axes.plot(asleep, [row["all_cores"] for row in rows], "o-", label="all programs")
+    axes.plot(asleep, [row["worker_cores"] for row in rows], "o-", label="of it, the worker")
+    axes.set(xlabel="% of all people asleep", ylabel="cores", ylim=(0, None))
     axes.legend()
     figure.savefig(path)
     plt.close(figure)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from typing import Any
 
 import typer
@@ -37,7 +39,13 @@ def register(app: typer.Typer) -> None:
             raise typer.BadParameter(f"there is none of that name; known: {', '.join(known)}")
         sys.path.insert(0, str(CHECKOUT))
         run = importlib.import_module(f"bench.{name}").run
-        result: dict[str, Any] = run(**_own_options(run, context.args))
+        options = _own_options(run, context.args)
+        # However it is asked to stop, it is stopped as by Ctrl-C, which lets it clean up.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+        # With --json nothing but that line is for who reads the output.
+        with redirect_stdout(sys.stderr if as_json else sys.stdout):
+            result: dict[str, Any] = run(**options)
         if as_json:
             print(json.dumps(result))
         else:

@@ -17,6 +17,7 @@ SERVICE_PORTS = {
     Part.ASSISTANT: 50055,
     Part.GATEWAY: 50056,
 }
+_READS_PORTS = {Part.ACCOUNTS: 50061, Part.MATCHER: 50064}
 _ACCESS_LOG_PORT = 50062
 _POSTGRES_PORT = 54320
 _VALKEY_PORT = 63790
@@ -24,6 +25,7 @@ _GATEWAY = f"{LOOPBACK}:3000"
 
 GATEWAY_VARIABLE = "EROS_GATEWAY_LISTEN"
 ACCESS_LOG_VARIABLE = "EROS_ALS_LISTEN"
+READS_VARIABLE = "EROS_READS_LISTEN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Addresses:
 
     services: Mapping[Part, str]
     workers: tuple[str, ...]
+    reads: Mapping[Part, str]
     access_log: str
     gateway: str
     postgres_port: int
@@ -45,13 +48,19 @@ class Addresses:
 
     def environment(self) -> dict[str, str]:
         """The settings by which services and clients find each other."""
-        return {
-            address_variable(service): address for service, address in self.services.items()
-        } | {"EROS_GATEWAY_URL": self.gateway_url}
+        return (
+            {address_variable(service): address for service, address in self.services.items()}
+            | {reads_variable(service): address for service, address in self.reads.items()}
+            | {"EROS_GATEWAY_URL": self.gateway_url}
+        )
 
 
 def address_variable(service: Part) -> str:
     return f"EROS_{service.value.upper()}_ADDRESS"
+
+
+def reads_variable(service: Part) -> str:
+    return f"EROS_{service.value.upper()}_READS_ADDRESS"
 
 
 def choose_addresses(options: MeshOptions) -> Addresses:
@@ -87,6 +96,10 @@ def choose_addresses(options: MeshOptions) -> Addresses:
         services={
             service: loopback(address_variable(service), port)
             for service, port in SERVICE_PORTS.items()
+        },
+        reads={
+            service: loopback(reads_variable(service), port)
+            for service, port in _READS_PORTS.items()
         },
         workers=tuple(f"{LOOPBACK}:{ports.free()}" for _ in range(options.worker_count())),
         access_log=loopback(ACCESS_LOG_VARIABLE, _ACCESS_LOG_PORT),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from eros_cli import apertium
-from eros_cli.mesh.addresses import ACCESS_LOG_VARIABLE, Addresses
+from eros_cli.mesh.addresses import ACCESS_LOG_VARIABLE, READS_VARIABLE, Addresses
 from eros_cli.mesh.data_dir import DataDir
 from eros_cli.mesh.keys import key_environment
 from eros_cli.mesh.options import Part
@@ -59,6 +59,8 @@ def service_program(
         environment[_METRICS] = _metrics_address(listen, part, number)
     if part is Part.ACCOUNTS:
         environment.setdefault("EROS_SIGNING_KEYS_DIR", os.fspath(data.signing_keys))
+    if part in addresses.reads:
+        environment[READS_VARIABLE] = addresses.reads[part]
     if part is Part.ACTIVITY:
         environment[ACCESS_LOG_VARIABLE] = addresses.access_log
     if part is Part.GATEWAY:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import cached_property
 from typing import Generic, TypeVar
@@ -17,9 +17,10 @@ from eros_common.auth.revocation import RevocationMirror
 from eros_common.channel import open_channel
 from eros_common.clocks import Clock, SystemClock
 from eros_common.config import NightSettings, ServiceSettings, SettingsFault
-from eros_common.policy import Access, Policy
+from eros_common.policy import Access, Policy, method_descriptor, policy_of
 from eros_common.redis import open_redis
 from eros_common.server import AddServicer, Registration, ServerOptions
+from eros_common.shortcut import Cached
 
 S = TypeVar("S", bound=ServiceSettings)
 R = TypeVar("R")
@@ -43,6 +44,7 @@ class App(Generic[S]):
         self.tasks: list[tuple[str, Hook]] = []
         self.warmers: list[Hook] = []
         self.drainers: list[Hook] = []
+        self.reads: dict[str, dict[str, Cached]] = {}
         self._gone_after: dict[str, float] = {}
         if settings.listen is not None:
             self.registrations[settings.listen] = []  # health, even if nothing else
@@ -78,6 +80,14 @@ class App(Generic[S]):
         self.registrations.setdefault(where, []).append(registration)
         if gone_after_seconds is not None:
             self._gone_after[where] = gone_after_seconds
+
+    def serve_cached(self, listen: str, reads: Mapping[str, Cached]) -> None:
+        """Serves cached answers to the gateway, by full method path (``eros_common.shortcut``)."""
+        for path in reads:
+            policy = policy_of(method_descriptor(path))
+            if policy is None or not policy.cached or policy.access is not Access.USER:
+                raise ValueError(f"{path} is declared neither for people nor as cached")
+        self.reads.setdefault(listen, {}).update(reads)
 
     def background(self, name: str, run: Hook) -> None:
         """Runs for ever beside the requests; its end is the service's end."""

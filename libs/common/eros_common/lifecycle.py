@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, NoReturn, TypeVar
 
@@ -20,6 +20,7 @@ from eros_common.auth.authenticator import Authenticator
 from eros_common.auth.standard import standard_auth
 from eros_common.config import ServiceSettings, SettingsFault
 from eros_common.server import CannotListen, Server
+from eros_common.shortcut import ReadPort
 from eros_common.tasks import BackgroundFailed, Supervisor
 
 __all__ = ["App", "Running", "main", "run", "running"]
@@ -33,8 +34,14 @@ Compose = Callable[[App[S]], Awaitable[None]]
 class Running:
     """A service that serves."""
 
-    def __init__(self, servers: dict[str, Server], main_listen: str | None) -> None:
+    def __init__(
+        self,
+        servers: Mapping[str, Server],
+        read_ports: Mapping[str, ReadPort],
+        main_listen: str | None,
+    ) -> None:
         self._servers = servers
+        self._read_ports = read_ports
         self._main = main_listen
         self.failed = asyncio.Event()
 
@@ -48,6 +55,10 @@ class Running:
     def port_of(self, listen: str) -> int:
         """The actual port of the server that was to listen there."""
         return self._servers[listen].port
+
+    def read_port_of(self, listen: str) -> int:
+        """The actual port of the read port that was to listen there."""
+        return self._read_ports[listen].port
 
 
 @asynccontextmanager
@@ -64,22 +75,24 @@ async def running(
         await compose(app)
         if auth is None:
             auth = await standard_auth(app)
-        servers = {
+        grpc_servers = {
             listen: Server(listen, registrations, auth, app.server_options(listen))
             for listen, registrations in app.registrations.items()
         }
-        service = Running(servers, settings.listen)
+        read_ports = {listen: ReadPort(listen, reads, auth) for listen, reads in app.reads.items()}
+        servers: list[Server | ReadPort] = [*grpc_servers.values(), *read_ports.values()]
+        service = Running(grpc_servers, read_ports, settings.listen)
         supervisor = Supervisor()
         try:
-            for server in servers.values():
+            for server in servers:
                 await server.start()
-            log.info("bound", ports=[server.port for server in servers.values()])
+            log.info("bound", ports=[server.port for server in servers])
             for task, work in app.tasks:
                 supervisor.start(task, work)
             watch = asyncio.create_task(_note_failure(supervisor, service))
             stack.push_async_callback(_cancelled, watch)
             await _unless_failed(supervisor, _warm(app))
-            for server in servers.values():
+            for server in servers:
                 await server.serving()
             log.info("serving")
             yield service
@@ -143,10 +156,10 @@ async def _warm(app: App[S]) -> None:
         await hook()
 
 
-async def _stop(app: App[S], servers: dict[str, Server], supervisor: Supervisor) -> None:
+async def _stop(app: App[S], servers: Sequence[Server | ReadPort], supervisor: Supervisor) -> None:
     app.stopping.set()
     grace = app.settings.stop_grace_seconds
-    for server in servers.values():
+    for server in servers:
         await server.not_serving()
     for hook in app.drainers:
         try:
@@ -154,7 +167,7 @@ async def _stop(app: App[S], servers: dict[str, Server], supervisor: Supervisor)
                 await hook()
         except Exception:
             log.exception("drain_failed", hook=getattr(hook, "__qualname__", repr(hook)))
-    await asyncio.gather(*(server.stop(grace) for server in servers.values()))
+    await asyncio.gather(*(server.stop(grace) for server in servers))
     await supervisor.stop()
 
 

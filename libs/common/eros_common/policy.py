@@ -46,6 +46,7 @@ class Policy:
     timeout: float | None = None
     idempotency_key: bool = False
     limit: Limit | None = None
+    cached: bool = False
 
     @classmethod
     def public(cls) -> Self:
@@ -69,6 +70,7 @@ def policy_of(method: MethodDescriptor) -> Policy | None:
         timeout=declared.timeout_ms / 1000 if declared.timeout_ms else None,
         idempotency_key=declared.idempotency_key,
         limit=Limit(declared.limit) if declared.limit else None,
+        cached=declared.cached,
     )
 
 
@@ -76,6 +78,12 @@ def service_descriptor(name: str) -> ServiceDescriptor:
     """The descriptor of an imported service, by its full name; ``KeyError`` if unknown."""
     # The pool holds every proto module that was imported.
     return descriptor_pool.Default().FindServiceByName(name)
+
+
+def method_descriptor(path: str) -> MethodDescriptor:
+    """The descriptor of an imported service's method by its full path; ``KeyError`` if unknown."""
+    service, _, name = path.removeprefix("/").partition("/")
+    return service_descriptor(service).methods_by_name[name]
 
 
 def policies(service: ServiceDescriptor) -> dict[str, Policy]:

@@ -17,6 +17,8 @@ class AccountsSettings(ServiceSettings, DatabaseSettings, NightSettings):
     """A field ``x`` is read from ``EROS_X``."""
 
     listen: Address | None = "127.0.0.1:50051"
+    reads_listen: Address = "127.0.0.1:50061"
+    """Where gateways ask for cached profiles."""
     signing_keys_dir: Path
     """Ed25519 keys in PEM files; the newest signs."""
     access_token_seconds: int = Field(900, ge=1)

@@ -12,7 +12,7 @@ process, and only ``run`` opens it again.
 from __future__ import annotations
 
 import asyncio
-from typing import Final, cast
+from typing import Final
 
 from redis.exceptions import RedisError
 
@@ -22,6 +22,7 @@ from eros_common.cache_reads import CacheReads
 from eros_common.clocks import Clock
 from eros_common.ids import UserId
 from eros_common.redis import Valkey
+from eros_common.shortcut.gathering import GatheredGets
 
 LIFETIME_SECONDS: Final = {CachedView.OWN: 12 * 3600, CachedView.PUBLIC: 5 * 60}
 VERSION_SECONDS: Final = 60
@@ -52,6 +53,7 @@ class ValkeyProfileCache:
 
     def __init__(self, redis: Valkey, clock: Clock, reads: CacheReads) -> None:
         self._redis = redis
+        self._gets = GatheredGets(redis)
         self._clock = clock
         self._fill = redis.register_script(_FILL)
         self._forget = redis.register_script(_FORGET)
@@ -65,14 +67,22 @@ class ValkeyProfileCache:
         return self._away.is_set()
 
     async def get(self, view: CachedView, user_id: UserId) -> bytes | None:
+        data = await self.peek(view, user_id)
+        if data is None and not self.is_away():
+            self._reads.note(view.value, hit=False)
+        return data
+
+    async def peek(self, view: CachedView, user_id: UserId) -> bytes | None:
+        """As ``get``; finding nothing is no miss, because then it is asked for with ``get``."""
         if self.is_away():
             return None
         try:
-            data = cast("bytes | None", await self._redis.get(_key(view, user_id)))
+            data = await self._gets.get(_key(view, user_id))
         except (RedisError, OSError) as error:
             self._lost(error)
             return None
-        self._reads.note(view.value, hit=data is not None)
+        if data is not None:
+            self._reads.note(view.value, hit=True)
         return data
 
     async def fill(self, view: CachedView, user_id: UserId, version: int, data: bytes) -> None:

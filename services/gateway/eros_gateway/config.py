@@ -102,6 +102,9 @@ class GatewaySettings(TelemetrySettings, PeerSettings):
     assistant_address: Targets = "127.0.0.1:50055"
     gateway_address: Targets = "127.0.0.1:50056"
     """Of ``eros_gateway.front``: health and documentation."""
+    accounts_reads_address: Targets = "127.0.0.1:50061"
+    matcher_reads_address: Targets = "127.0.0.1:50064"
+    """Where cached answers are asked for (their ``EROS_READS_LISTEN``)."""
     als_address: Targets = "127.0.0.1:50062"
     """Activity's access-log port (its ``EROS_ALS_LISTEN``)."""
     gateway_trace_percent: float = Field(1.0, ge=0, le=100)
@@ -159,6 +162,10 @@ class GatewaySettings(TelemetrySettings, PeerSettings):
             return str(getattr(self, f"{service}_address"))
         except AttributeError:
             raise KeyError(service) from None
+
+    def reads_address_of(self, service: str) -> str:
+        """As ``address_of``, of its read port."""
+        return self.address_of(f"{service}_reads")
 
     @property
     def certificate_and_key(self) -> tuple[Path, Path] | None:

@@ -28,6 +28,7 @@ _LUA: Final = (
     "heartbeat.lua",
     "status.lua",
     "etag.lua",
+    "cached.lua",
     "lists.lua",
     "edge.lua",
 )
@@ -101,9 +102,17 @@ def _clusters(settings: GatewaySettings, contract: Contract) -> list[Json]:
         )
         for name in contract.clusters
     ]
+    reads: list[Json] = [
+        clusters.reads_cluster(
+            f"{name}-reads",
+            clusters.endpoints(settings.reads_address_of(name)),
+            max_reads=settings.gateway_max_reads,
+        )
+        for name in contract.reading
+    ]
     als = clusters.access_log_cluster(clusters.endpoints(settings.als_address))
     jwks = clusters.jwks_cluster(Endpoint(str(jwks_socket(settings.gateway_admin_socket))))
-    return [*services, als, jwks, *tracing.collectors(settings.otel_endpoint)]
+    return [*services, *reads, als, jwks, *tracing.collectors(settings.otel_endpoint)]
 
 
 def _lua() -> str:

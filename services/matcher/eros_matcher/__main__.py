@@ -27,6 +27,7 @@ from eros_matcher.reading import Reading
 from eros_matcher.recent import RecentPeople
 from eros_matcher.relations import Relations
 from eros_matcher.servicer import MatcherServicer
+from eros_matcher.shortcut import CachedLists
 from eros_matcher.store_actions import PostgresActions
 from eros_matcher.store_cache import ValkeyLists
 from eros_matcher.store_erasures import PostgresErasures
@@ -138,6 +139,7 @@ async def compose(app: App[MatcherSettings]) -> None:
         add_MatcherServiceServicer_to_server,
         MatcherServicer(reading, actions, relations, clock),
     )
+    app.serve_cached(settings.reads_listen, CachedLists(cache).by_method())
 
 
 if __name__ == "__main__":

@@ -13,6 +13,9 @@ from eros_matcher.domain.lists import Suggestion, match_id
 
 Shown = Sequence[tuple[Suggestion, Card]]
 
+DEFAULT_LIMIT: Final = 10
+"""Of recommendations, where none is asked for."""
+
 ALL_ANSWERED: Final = "You have answered everybody for now. New people come overnight."
 NOBODY: Final = "Nobody fits right now. A wider age range or distance would let in more people."
 

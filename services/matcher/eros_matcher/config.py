@@ -20,6 +20,8 @@ class MatcherSettings(
     """Read from the environment; see libs/common for the common ones."""
 
     listen: Address | None = "127.0.0.1:50054"
+    reads_listen: Address = "127.0.0.1:50064"
+    """Where gateways ask for cached lists."""
     preview_refresh_seconds: PositiveFloat = 60.0
     """How often (wall) the preview looks again who is active."""
     preview_renew_seconds: PositiveFloat = 5.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from eros.matcher.v1 import matcher_pb2 as pb
@@ -14,13 +14,12 @@ from eros_common.errors import FieldFault, InvalidArgument
 from eros_common.idempotency import once_of
 from eros_common.ids import UserId
 from eros_common.postgres import reached
+from eros_matcher.answers import DEFAULT_LIMIT
 from eros_matcher.domain.actions import Action
 from eros_matcher.domain.mutual import DEFAULT_PAGE
 from eros_matcher.reading import Reading
 from eros_matcher.relations import Relations
 from eros_matcher.store_actions import PostgresActions
-
-DEFAULT_LIMIT: Final = 10
 
 
 class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):

@@ -12,6 +12,7 @@ from eros_common import logging
 from eros_common.cache_reads import CacheReads
 from eros_common.ids import UserId
 from eros_common.redis import Valkey
+from eros_common.shortcut.gathering import GatheredGets
 from eros_matcher.ports import ListKind
 
 log = logging.get("matcher.cache")
@@ -35,15 +36,22 @@ class ValkeyLists:
     def __init__(self, client: Valkey, reads: CacheReads | None = None) -> None:
         """``reads`` counts them; whoever only writes has no use for it."""
         self._client = client
+        self._gets = GatheredGets(client)
         self._reads = reads
         self._resting_until = 0.0
 
     async def get(self, kind: ListKind, user: UserId) -> bytes | None:
-        found = await self._try("get", lambda: self._client.get(key_of(kind, user)))
-        if self._reads is not None:
-            self._reads.note(kind.value, hit=found is not None)
-        # The client speaks bytes; its types say that it might not.
-        return found if isinstance(found, bytes) else None
+        found = await self.peek(kind, user)
+        if found is None and self._reads is not None:
+            self._reads.note(kind.value, hit=False)
+        return found
+
+    async def peek(self, kind: ListKind, user: UserId) -> bytes | None:
+        """As ``get``; finding nothing is no miss, because then it is asked for with ``get``."""
+        found = await self._try("get", lambda: self._gets.get(key_of(kind, user)))
+        if found is not None and self._reads is not None:
+            self._reads.note(kind.value, hit=True)
+        return found
 
     async def put(self, answers: Sequence[tuple[ListKind, UserId, bytes]]) -> None:
         pipeline = self._client.pipeline(transaction=False)

@@ -124,6 +124,7 @@ class Starter:
         key.write_bytes(private_pem(self._tokens.service_keys["accounts"]))
         self._settings: dict[str, Any] = {
             "listen": "127.0.0.1:0",
+            "reads_listen": "127.0.0.1:0",
             "database_url": postgres_url,
             "redis_url": valkey_url,
             "signing_keys_dir": self.keys,

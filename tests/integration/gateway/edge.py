@@ -130,6 +130,9 @@ async def open_edge(
                 "gateway_admin_socket": folder / "admin.sock",
                 "gateway_access_log": str(folder / "access.log"),
                 "als_address": f"127.0.0.1:{logs.port}",
+                # Nobody listens there unless a test does.
+                "accounts_reads_address": "127.0.0.1:1",
+                "matcher_reads_address": "127.0.0.1:1",
                 "rate_per_second": 0,
                 "rate_sign_in_per_minute": 0,
                 **addresses,

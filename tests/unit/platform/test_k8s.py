@@ -105,6 +105,9 @@ def test_ports_and_probes_are_where_the_program_listens(name: str) -> None:
         assert container.spec[probe]["grpc"]["port"] == listens
     if name == "activity":
         assert container.settings["EROS_ALS_LISTEN"] == f"0.0.0.0:{ports['als']}"
+    assert ("reads" in ports) == (name in ("accounts", "matcher"))
+    if "reads" in ports:
+        assert container.settings["EROS_READS_LISTEN"] == f"0.0.0.0:{ports['reads']}"
 
 
 def test_ports_are_those_of_the_mesh() -> None:

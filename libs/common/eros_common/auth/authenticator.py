@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from eros_common.auth.context import set_service, set_user
+from eros_common.auth.context import UserIdentity, set_service, set_user
 from eros_common.auth.tokens import ServiceTokens, UserTokens
 from eros_common.errors import PermissionDenied, Unauthenticated
 from eros_common.policy import Access, Policy
@@ -30,9 +30,7 @@ class Authenticator:
             case Access.PUBLIC:
                 return
             case Access.USER | Access.ADMIN:
-                user = await self._users.verify(_bearer(authorization))
-                if user.session_id in self._revoked:
-                    raise Unauthenticated("this session has ended")
+                user = await self.user(authorization)
                 if policy.access is Access.ADMIN and not user.is_admin:
                     raise PermissionDenied("only administrators may do this")
                 set_user(user)
@@ -41,6 +39,13 @@ class Authenticator:
                 if name not in policy.callers:
                     raise PermissionDenied(f"the service {name} may not call this")
                 set_service(name)
+
+    async def user(self, authorization: str | None) -> UserIdentity:
+        """The signed-in person. Raises ``Unauthenticated``."""
+        user = await self._users.verify(_bearer(authorization))
+        if user.session_id in self._revoked:
+            raise Unauthenticated("this session has ended")
+        return user
 
 
 def _bearer(authorization: str | None) -> str:

@@ -116,6 +116,29 @@ def access_log_cluster(where: tuple[Endpoint, ...]) -> Object:
     return _grpc_cluster("als", where)
 
 
+def reads_cluster(name: str, where: tuple[Endpoint, ...], *, max_reads: int) -> Object:
+    """A service's read port, plain HTTP/1.1. Where it is not well nobody waits for it: the service
+    itself is asked."""
+    return {
+        "name": name,
+        **_discovery(where),
+        "connect_timeout": seconds(0.25),
+        "load_assignment": _assignment(name, [endpoint.address for endpoint in where]),
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        "outlier_detection": {
+            "consecutive_gateway_failure": 5,
+            "enforcing_consecutive_gateway_failure": 100,
+            "enforcing_consecutive_5xx": 0,
+            "enforcing_success_rate": 0,
+            "interval": seconds(1),
+            "base_ejection_time": seconds(2),
+            "max_ejection_time": seconds(30),
+            "max_ejection_percent": 100,
+        },
+        "circuit_breakers": {"thresholds": [_threshold("DEFAULT", max_reads * len(where))]},
+    }
+
+
 def collector_cluster(name: str, where: Endpoint, *, tls: bool) -> Object:
     """A collector of telemetry."""
     cluster = _grpc_cluster(name, (where,))

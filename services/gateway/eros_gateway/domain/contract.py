@@ -50,6 +50,11 @@ class Method:
     """The body's fields that are ``google.protobuf.ListValue``."""
 
     @property
+    def reads_cluster(self) -> str:
+        """Who may have a cached answer to it."""
+        return f"{self.cluster}-reads"
+
+    @property
     def grpc_path(self) -> str:
         """Where gRPC clients find it."""
         return f"/{self.service}/{self.name}"
@@ -81,6 +86,11 @@ class Contract:
     def clusters(self) -> tuple[str, ...]:
         """Short names of the services with a reachable method."""
         return tuple(sorted({method.cluster for method in self.reachable}))
+
+    @property
+    def reading(self) -> tuple[str, ...]:
+        """Short names of the services with a read port."""
+        return tuple(sorted({m.cluster for m in self.reachable if m.policy.cached}))
 
 
 def read_contract(descriptors: bytes) -> Contract:

@@ -182,6 +182,8 @@ def _filters(method: Method, *, rest: RestPath | None = None) -> Object:
         context["background"] = True
     elif reads and method.policy.access is Access.USER and not method.streaming:
         context["etag"] = True
+        if method.policy.cached:
+            context["cached"] = {"cluster": method.reads_cluster, "path": method.grpc_path}
     if method.grpc_path == HEARTBEAT:
         context["heartbeat"] = True
     if rest is not None and method.lists:

@@ -1,6 +1,8 @@
 function envoy_on_request(handle)
   local session, context = stamp_request(handle), handle:filterContext()
-  if context:get("etag") then
+  if context:get("cached") then
+    if not answer_cached(handle, context:get("cached")) then remember_etag(handle) end
+  elseif context:get("etag") then
     remember_etag(handle)
   elseif session and context:get("heartbeat") then
     consider_heartbeat(handle, session)
@@ -19,7 +21,10 @@ function envoy_on_response(handle)
     -- The transcoder leaves these on what it converts.
     headers:remove("grpc-status")
     headers:remove("grpc-message")
-    if kind == "application/json" then
+    if headers:get("etag") then
+      -- Answered from the cache; what it said of itself is not all that is in there now.
+      headers:replace("cache-control", PRIVATE)
+    elseif kind == "application/json" then
       if status >= "400" then
         convert_error(handle)
       elseif status == "200" and handle:filterContext():get("etag") then

@@ -30,6 +30,7 @@ local function etag_of(text)
 end
 
 local CACHE = "eros.cache"
+local PRIVATE = "private, no-cache"
 
 local function remember_etag(handle)
   local known = handle:headers():get("if-none-match")
@@ -53,7 +54,7 @@ local function answer_etag(handle)
   local headers = handle:headers()
   local tag = etag_of(body:getBytes(0, body:length()))
   headers:replace("etag", tag)
-  headers:replace("cache-control", "private, no-cache")
+  headers:replace("cache-control", PRIVATE)
   local asked = handle:streamInfo():dynamicMetadata():get(CACHE)
   if asked and is_known(asked.known, tag) then
     body:setBytes("")

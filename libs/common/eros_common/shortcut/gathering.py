@@ -1,0 +1,64 @@
+"""Reads of Valkey that share a round trip.
+
+A command of the client costs more than the server's whole work on it. What is asked for while one
+MGET is on its way is the next one: a lone read waits for nobody, and under load many share one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from typing import Final, cast
+
+from redis.asyncio.cluster import RedisCluster
+from redis.exceptions import RedisError
+
+from eros_common.redis import Valkey
+
+_AT_ONCE: Final = 64
+_UNDER_WAY: Final = 2
+
+
+class GatheredGets:
+    """``GET`` for many who ask at once."""
+
+    def __init__(self, redis: Valkey) -> None:
+        self._redis = redis
+        self._waiting: list[tuple[str, asyncio.Future[bytes | None]]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def get(self, key: str) -> Awaitable[bytes | None]:
+        """The value, or None. Raises ``redis.exceptions.RedisError`` and ``OSError``."""
+        found: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((key, found))
+        if len(self._tasks) < _UNDER_WAY:
+            task = asyncio.create_task(self._run())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return found
+
+    async def _run(self) -> None:
+        while self._waiting:
+            batch = self._waiting[:_AT_ONCE]
+            del self._waiting[:_AT_ONCE]
+            try:
+                values = await self._values([key for key, _ in batch])
+            except (RedisError, OSError) as error:
+                for _, future in batch:
+                    if not future.done():
+                        future.set_exception(error)
+            else:
+                for (_, future), value in zip(batch, values, strict=True):
+                    if not future.done():
+                        future.set_result(value)
+
+    async def _values(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        if len(keys) == 1:
+            return [cast("bytes | None", await self._redis.get(keys[0]))]
+        if not isinstance(self._redis, RedisCluster):
+            return cast("list[bytes | None]", await self._redis.mget(keys))
+        # Their keys are in many hash slots.
+        pipeline = self._redis.pipeline()
+        for key in keys:
+            pipeline.get(key)
+        return cast("list[bytes | None]", await pipeline.execute())

@@ -1,0 +1,177 @@
+"""The port that the gateway asks for cached answers: HTTP/1.1, GET, one request at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from google.protobuf.message import Message
+
+from eros_common import logging
+from eros_common.auth.authenticator import Authenticator
+from eros_common.errors import ErosError
+from eros_common.ids import UserId
+from eros_common.policy import method_descriptor
+from eros_common.server import CannotListen
+from eros_common.shortcut.printing import Printer, printer
+
+log = logging.get("shortcut")
+
+Cached = Callable[[UserId, str], Awaitable[Message | None]]
+"""A person's cached answer to a method, by the query string of the request (such as ``limit=5``);
+None if there is none, or the query is not as it should be."""
+
+_HEAD_END: Final = b"\r\n\r\n"
+_LONGEST_HEAD: Final = 32 * 1024
+_REQUEST: Final = re.compile(rb"GET ([^ ?]+)(?:\?([^ ]*))? HTTP/1\.1")
+_NOTHING: Final = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
+_REFUSED: Final = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+class ReadPort:
+    """Bound at once; answers nothing but 404 until it is told to serve.
+
+    ``reads`` is by full method path, ``/package.Service/Method``, whose answer's type is printed.
+    """
+
+    def __init__(
+        self, listen: str, reads: Mapping[str, Cached], authenticator: Authenticator
+    ) -> None:
+        host, _, port = listen.rpartition(":")
+        try:
+            self._socket = socket.create_server((host.strip("[]"), int(port)), backlog=1024)
+        except (OSError, ValueError):
+            raise CannotListen(
+                f"cannot listen on {listen}: the address is in use or not of this machine"
+            ) from None
+        self.port: int = self._socket.getsockname()[1]
+        self._reads = {
+            path.encode(): (read, printer(method_descriptor(path).output_type))
+            for path, read in reads.items()
+        }
+        self._authenticator = authenticator
+        self._serves = False
+        self._server: asyncio.Server | None = None
+        self._connections: set[_Connection] = set()
+
+    async def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: _Connection(self._answer, self._connections), sock=self._socket
+        )
+
+    async def serving(self) -> None:
+        self._serves = True
+
+    async def not_serving(self) -> None:
+        self._serves = False
+
+    async def stop(self, grace: float) -> None:
+        """Lets what is under way end for ``grace`` seconds."""
+        if self._server is None:
+            self._socket.close()
+            return
+        self._server.close()
+        tasks = {one.task for one in self._connections if one.task is not None}
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace)
+        for connection in list(self._connections):
+            connection.close()
+
+    async def _answer(
+        self, path: bytes, query: str, authorization: str | None, known: bytes
+    ) -> bytes:
+        found = self._reads.get(path)
+        if found is None or not self._serves:
+            return _NOTHING
+        read, write = found
+        try:
+            user = await self._authenticator.user(authorization)
+            message = await read(user.user_id, query)
+        except ErosError:
+            return _NOTHING  # the call says it better
+        return _NOTHING if message is None else _answer(message, write, known)
+
+
+def _answer(message: Message, write: Printer, known: bytes) -> bytes:
+    body = write(message)
+    tag = b'"%s"' % hashlib.blake2b(body, digest_size=8).hexdigest().encode()
+    if tag in known:
+        return b"HTTP/1.1 304 Not Modified\r\netag: W/%s\r\n\r\n" % tag
+    head = b"HTTP/1.1 200 OK\r\netag: W/%s\r\ncontent-length: %d\r\n\r\n" % (tag, len(body))
+    return head + body
+
+
+class _Connection(asyncio.Protocol):
+    """One kept connection of a gateway, which never has more than one request on it."""
+
+    def __init__(
+        self,
+        answer: Callable[[bytes, str, str | None, bytes], Awaitable[bytes]],
+        connections: set[_Connection],
+    ) -> None:
+        self._answer = answer
+        self._connections = connections
+        self._received = b""
+        self._transport: Any = None
+        self.task: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._connections.add(self)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._connections.discard(self)
+        if self.task is not None:
+            self.task.cancel()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if not self._received.endswith(_HEAD_END):
+            if len(self._received) > _LONGEST_HEAD or _HEAD_END in self._received:
+                self._refuse()
+            return
+        request, *lines = self._received[:-4].split(b"\r\n")
+        self._received = b""
+        asked = _REQUEST.fullmatch(request)
+        if asked is None or self.task is not None:
+            self._refuse()
+            return
+        authorization, known = None, b""
+        for line in lines:
+            name, colon, value = line.partition(b":")
+            if not colon:
+                self._refuse()  # a second request, or nothing that we know
+                return
+            match name.lower():
+                case b"authorization":
+                    authorization = value.strip().decode("latin-1")
+                case b"if-none-match":
+                    known = value
+                case b"content-length" | b"transfer-encoding":
+                    self._refuse()
+                    return
+        query = (asked[2] or b"").decode("latin-1")
+        self.task = asyncio.create_task(self._respond(asked[1], query, authorization, known))
+
+    async def _respond(
+        self, path: bytes, query: str, authorization: str | None, known: bytes
+    ) -> None:
+        try:
+            answer = await self._answer(path, query, authorization, known)
+        except Exception:  # the call answers instead
+            log.exception("unexpected", method=path.decode("latin-1"))
+            answer = _NOTHING
+        self.task = None
+        self._transport.write(answer)
+
+    def _refuse(self) -> None:
+        self._transport.write(_REFUSED)
+        self._transport.close()

@@ -1,0 +1,21 @@
+-- Answers a read from the service's read port where the answer is cached, with its tag, in a fraction
+-- of the time of a call. Anything but a hit is no answer: then the call is made as if nobody had asked.
+local READ_TIMEOUT_MS = 250
+
+local function answer_cached(handle, cached)
+  local headers = handle:headers()
+  local query = headers:get(":path"):match("%?.*") or ""
+  local found, body = handle:httpCall(cached.cluster, {
+    [":method"] = "GET",
+    [":path"] = cached.path .. query,
+    [":authority"] = cached.cluster,
+    ["authorization"] = headers:get("authorization"),
+    ["if-none-match"] = headers:get("if-none-match"),
+  }, nil, READ_TIMEOUT_MS)
+  local status = found[":status"]
+  if status ~= "200" and status ~= "304" then return false end
+  local answer = {[":status"] = status, ["etag"] = found["etag"]}
+  if status == "200" then answer["content-type"] = "application/json" end
+  handle:respond(answer, body)
+  return true
+end

@@ -1,0 +1,203 @@
+"""Reads that a service's read port answers: a hit or nothing, and to the caller no difference."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+
+from eros.matcher.v1 import matcher_pb2 as pb
+from eros_common.ids import UserId
+from eros_common.shortcut import ReadPort
+from tests.integration.gateway.backends import Backends
+from tests.integration.gateway.edge import API, Answer, Edge, open_edge
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+DAILY, BEYOND = f"{API}/matches/daily", f"{API}/matches/recommendations"
+METHODS = "/eros.matcher.v1.MatcherService"
+OWN_HEADERS = {"date", "x-request-id", "x-envoy-upstream-service-time", "etag", "content-length"}
+MATCH = pb.Match(match_id="m", name='Zoë "🦔"', age=30, score=0.25, reasons=["both hike"])
+ANSWER = pb.GetDailyMatchesResponse(
+    success=True, matches=[MATCH], source="cache", date="2026-11-24"
+)
+
+
+@dataclass(slots=True)
+class Cache:
+    """What is in the cache, who asked, and whose sessions have ended."""
+
+    daily: pb.GetDailyMatchesResponse | None = None
+    fault: Exception | None = None
+    asked: list[tuple[UserId, str]] = field(default_factory=list)
+    ended: set[str] = field(default_factory=set)
+
+    async def get(self, user: UserId, query: str) -> Any:
+        self.asked.append((user, query))
+        if self.fault is not None:
+            raise self.fault
+        return self.daily
+
+    async def beyond(self, user: UserId, query: str) -> Any:
+        self.asked.append((user, query))
+        return pb.ListRecommendationsResponse(success=True, count=7)
+
+
+@dataclass(slots=True)
+class Place:
+    edge: Edge
+    cache: Cache
+    port: ReadPort
+
+    async def daily(self, **headers: str) -> Answer:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.edge.call("GET", DAILY, headers=sent)
+
+    @property
+    def calls(self) -> list[str]:
+        return [call.method for call in self.edge.backends.calls]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def _place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+    cache, backends = Cache(), Backends()
+    reads = {
+        f"{METHODS}/GetDailyMatches": cache.get,
+        f"{METHODS}/ListRecommendations": cache.beyond,
+    }
+    port = ReadPort("127.0.0.1:0", reads, backends.tokens.auth(revoked=cache.ended))
+    await port.start()
+    await port.serving()
+    async with (
+        backends.running(),
+        open_edge(
+            tmp_path_factory.mktemp("cached"),
+            backends,
+            matcher_reads_address=f"127.0.0.1:{port.port}",
+        ) as edge,
+    ):
+        yield Place(edge, cache, port)
+    await port.stop(0)
+
+
+@pytest.fixture
+def place(_place: Place) -> Place:
+    _place.edge.backends.reset()
+    _place.edge.backends.answers["GetDailyMatches"] = ANSWER
+    _place.cache.daily, _place.cache.fault = None, None
+    _place.cache.asked.clear()
+    _place.cache.ended.clear()
+    return _place
+
+
+async def test_a_hit_is_the_same_answer_without_a_call(place: Place) -> None:
+    called = await place.daily()
+    assert place.calls == ["GetDailyMatches"]
+    place.cache.daily = ANSWER
+    cached = await place.daily()
+    assert place.calls == ["GetDailyMatches"]
+    assert json.loads(cached.body) == json.loads(called.body)
+    for answer in (cached, called):
+        assert answer.status == 200
+        assert answer.headers["etag"].startswith('W/"')
+        assert len(answer.body) == int(answer.headers["content-length"])
+    told = [{k: v for k, v in a.headers.items() if k not in OWN_HEADERS} for a in (cached, called)]
+    assert told[0] == told[1]
+    assert place.cache.asked == [(place.edge.user, "")] * 2
+
+
+async def test_an_unchanged_hit_is_not_sent_again(place: Place) -> None:
+    place.cache.daily = ANSWER
+    tag = (await place.daily()).headers["etag"]
+    for known in (tag, f'"other", {tag}', tag.removeprefix("W/")):
+        again = await place.daily(if_none_match=known)
+        assert (again.status, again.body, again.headers["etag"]) == (304, b"", tag)
+    assert (await place.daily(if_none_match='"other"')).status == 200
+    assert place.calls == []
+
+
+async def test_whatever_is_no_hit_is_called_for(place: Place) -> None:
+    assert (await place.daily()).status == 200
+    place.cache.daily, place.cache.fault = ANSWER, RuntimeError("on purpose")
+    assert (await place.daily()).status == 200
+    place.cache.fault = None
+    await place.port.not_serving()
+    assert (await place.daily()).status == 200
+    await place.port.serving()
+    place.cache.daily = pb.GetDailyMatchesResponse(matches=[pb.Match(score=float("nan"))])
+    assert (await place.daily()).status == 200
+    assert place.calls == ["GetDailyMatches"] * 4
+
+
+async def test_an_ended_session_is_refused_though_the_answer_is_cached(place: Place) -> None:
+    place.cache.daily = ANSWER
+    token = place.edge.token(sid="ended")
+    assert (await place.daily(authorization=f"Bearer {token}")).status == 200
+    place.cache.ended.add("ended")
+    await place.daily(authorization=f"Bearer {token}")
+    # Only the service can say so; this one, played, believes everybody.
+    assert place.calls == ["GetDailyMatches"]
+
+
+async def test_the_query_goes_along(place: Place) -> None:
+    answer = await place.edge.call("GET", f"{BEYOND}?limit=7")
+    assert json.loads(answer.body)["count"] == 7
+    assert place.cache.asked == [(place.edge.user, "limit=7")]
+    assert place.calls == []
+
+
+async def test_a_hit_is_a_sign_of_life(place: Place) -> None:
+    place.cache.daily = ANSWER
+    somebody = UserId(uuid4())
+    token = place.edge.backends.tokens.user_token(somebody)
+    await place.daily(authorization=f"Bearer {token}")
+    entries = place.edge.logs.entries
+    while not (found := [e.eros for e in entries if e.eros["user"] == str(somebody)]):
+        entries = await place.edge.logs.have(len(entries) + 1)
+    assert found[0]["seq"] > 0
+    assert "session" not in found[0]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"POST /x HTTP/1.1\r\n\r\n",
+        b"GET /x HTTP/1.0\r\n\r\n",
+        b"GET /x HTTP/1.1\r\ncontent-length: 2\r\n\r\n",
+        b"GET /x HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n",
+        b"GET /x HTTP/1.1\r\n\r\nGET /x HTTP/1.1\r\n\r\n",
+        b"\x16\x03\x01\r\n\r\n",
+        b"GET /" + b"x" * 40_000,
+    ],
+)
+async def test_what_no_gateway_sends_is_refused(place: Place, sent: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", place.port.port)
+    writer.write(sent)
+    answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+async def test_who_is_not_known_finds_nothing(place: Place) -> None:
+    place.cache.daily = ANSWER
+    reader, writer = await asyncio.open_connection("127.0.0.1", place.port.port)
+    for head in (b"", b"authorization: Bearer x\r\n", b"authorization: Bearer \xff\r\n"):
+        writer.write(b"GET /eros.matcher.v1.MatcherService/GetDailyMatches HTTP/1.1\r\n")
+        writer.write(head + b"\r\n")
+        answer = await reader.readuntil(b"\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 404 ")
+    writer.close()
+    assert place.cache.asked == []
+
+
+async def test_without_a_read_port_every_read_is_a_call(tmp_path: Path) -> None:
+    async with open_edge(tmp_path) as edge:
+        edge.backends.answers["GetDailyMatches"] = ANSWER
+        answer = await edge.call("GET", DAILY)
+        assert (answer.status, json.loads(answer.body)["source"]) == (200, "cache")
