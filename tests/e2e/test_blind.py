@@ -32,8 +32,8 @@ from tests.support.stores import clean_environment
 START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 CITY = (City("Madrid", 40.42, -3.70, "UTC", 1, 10.0),)
 PEOPLE = 150
-#: One heartbeat interval. Watching that is silent for SILENCE is blind, an entry that is missing for
-#: REORDER is lost; what was begun is off the worker half a second later. The rest is for the machine.
+#: One heartbeat interval. Watching that is silent for SILENCE is blind, an entry that is missing
+#: for REORDER is lost; what was begun is off the worker HALT later. The rest is for the machine.
 INTERVAL, SILENCE, REORDER, HALT, ROOM = 3.0, 1.0, 0.5, 0.5, 1.0
 BOUND = SILENCE + HALT + ROOM
 SETTINGS = {
@@ -96,14 +96,17 @@ class Beats:
         finally:
             writer.close()
 
-    async def lost(self, since: float) -> list[float]:
-        """When those were answered of whom the activity service does not know."""
+    async def lost(self, since: float, until: float) -> list[float]:
+        """When those were answered of whom the activity service does not hear."""
+        await asyncio.sleep(REORDER)  # some are still on their way
         known: set[bytes] = set()
         url = self.mesh.environment()["ACTIVITY_REDIS_URL"]
         async with open_redis(url, app="test") as redis:
             async for name in redis.scan_iter("activity:*:people"):
                 known.update(await redis.zrange(name, 0, -1))
-        return [at for user, at in self.answered if at >= since and user.bytes not in known]
+        return [
+            at for user, at in self.answered if since <= at <= until and user.bytes not in known
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +143,8 @@ class Blind:
         began = time.time()
         await fault()
         # The last that may be lost: from here on the log is read again.
-        await asyncio.sleep(SILENCE + REORDER)
-        lost = await self.beats.lost(began)
+        await asyncio.sleep(SILENCE)
+        lost = await self.beats.lost(began, time.time())
         if lost:
             first, last = min(lost), max(lost)
             await asyncio.sleep(max(0.0, last + INTERVAL - time.time()))
@@ -210,8 +213,6 @@ async def test_drained(blind: Blind) -> None:
 
 
 def _signal(process: int, number: signal.Signals) -> None:
-    import os
-
     os.kill(process, number)
 
 
