@@ -99,7 +99,7 @@ class Beats:
     async def lost(self, since: float, until: float) -> list[float]:
         """When those were answered of whom the activity service does not hear."""
         await asyncio.sleep(REORDER)  # some are still on their way
-        known: set[bytes] = set()
+        known: set[object] = set()
         url = self.mesh.environment()["ACTIVITY_REDIS_URL"]
         async with open_redis(url, app="test") as redis:
             async for name in redis.scan_iter("activity:*:people"):
