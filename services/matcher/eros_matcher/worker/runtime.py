@@ -10,7 +10,7 @@ from typing import assert_never
 from eros_common import logging, telemetry
 from eros_matcher.worker import events as ev
 from eros_matcher.worker import instructions as do
-from eros_matcher.worker.cap_error import CapError
+from eros_matcher.worker.budget import Budget
 from eros_matcher.worker.computing import Computing
 from eros_matcher.worker.core import WorkerCore
 from eros_matcher.worker.halts import HaltCommitter
@@ -65,11 +65,11 @@ class Worker:
         self._cpu_cap = meter.create_gauge(
             "eros.worker.cpu.cap", unit="1", description="Share of one core it may take"
         )
-        self._cap_error = CapError()
-        self._cap_errors = meter.create_gauge(
+        self._budget = Budget(wall=time.monotonic(), cpu=self.computing.child.cpu_seconds())
+        self._beyond = meter.create_gauge(
             "eros.worker.cpu.cap.error",
             unit="1",
-            description="Share of a core taken beyond the cap in the last 10 s; negative: below it",
+            description="Share of a core taken beyond the caps, in the last 10 s; negative: below",
         )
         self._rows = meter.create_gauge(
             "eros.worker.rows", unit="{person}", description="People the compute child works on"
@@ -83,36 +83,32 @@ class Worker:
         """One event, and all that follows from it at once."""
         for instruction in self._core.handle(event):
             self._carry_out(instruction)
-        if self._core.flight is None:
+        flight = self._core.flight
+        self._budget.allow(flight.batch.cpu_cap if flight else 0.0, wall=time.monotonic())
+        if flight is None:
             self._idle.set()
         else:
             self._idle.clear()
 
     async def run(self) -> None:
         """For ever: the tick. Raises WorkerGaveUpError."""
-        seen_cpu, seen_at = self.computing.child.cpu_seconds(), time.monotonic()
         idle = 0
         while True:
             done, _ = await asyncio.wait({self._gave_up}, timeout=TICK_SECONDS)
             if done:
                 self._gave_up.result()
-            cpu, now = self.computing.child.cpu_seconds(), time.monotonic()
-            flight = self._core.flight
-            share = (cpu - seen_cpu) / (now - seen_at)
-            cap = flight.batch.cpu_cap if flight else 0.0
-            idle = idle + 1 if flight is None else 0
+            spent = self._budget.look(wall=time.monotonic(), cpu=self.computing.child.cpu_seconds())
+            idle = idle + 1 if self._core.flight is None else 0
             # While everybody is awake nobody learns anything from it: now and then is enough.
             if idle % IDLE_TICKS <= 1:
                 self.stream.send_status(
-                    cpu=share, cpu_cap=cap, rows_running=self.computing.rows_inside
+                    cpu=spent.cpu, cpu_cap=spent.cap, rows_running=self.computing.rows_inside
                 )
-            self._cpu.set(share)
-            self._cpu_cap.set(cap)
+            self._cpu.set(spent.cpu)
+            self._cpu_cap.set(spent.cap)
             self._rows.set(self.computing.rows_inside)
-            error = self._cap_error.look(wall=now, cpu=cpu, cap=cap)
-            if error is not None:
-                self._cap_errors.set(error)
-            seen_cpu, seen_at = cpu, now
+            if spent.beyond is not None:
+                self._beyond.set(spent.beyond)
             self.dispatch(ev.Ticked(self._wall()))
 
     async def drain(self) -> None:
