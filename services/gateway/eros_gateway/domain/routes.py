@@ -38,6 +38,7 @@ HEARTBEAT: Final = "/eros.activity.v1.ActivityService/Heartbeat"
 
 _OFF: Final = extension("config.route.v3.FilterConfig", disabled=True)
 _JWT: Final = "envoy.filters.http.jwt_authn"
+_BODY_SIZE: Final = "envoy.filters.http.body_size_limit"
 _LUA: Final = "envoy.filters.http.lua"
 _TRANSCODER: Final = "envoy.filters.http.grpc_json_transcoder"
 
@@ -186,6 +187,9 @@ def _filters(method: Method, *, rest: RestPath | None = None) -> Object:
             context["cached"] = {"cluster": method.reads_cluster, "path": method.grpc_path}
     if method.grpc_path == HEARTBEAT:
         context["heartbeat"] = True
+        if rest is not None:
+            # What is answered here says that it is short; else the transcoder has the same limit.
+            filters[_BODY_SIZE] = _OFF
     if rest is not None and method.lists:
         context["lists"] = " ".join(method.lists)
     if context:
