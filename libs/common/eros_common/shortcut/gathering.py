@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Sequence
 from typing import Final, cast
 
 from redis.asyncio.cluster import RedisCluster
-from redis.exceptions import RedisError
 
 from eros_common.redis import Valkey
 
@@ -25,32 +24,42 @@ class GatheredGets:
     def __init__(self, redis: Valkey) -> None:
         self._redis = redis
         self._waiting: list[tuple[str, asyncio.Future[bytes | None]]] = []
+        self._under_way = 0
+        # The loop itself holds tasks only weakly.
         self._tasks: set[asyncio.Task[None]] = set()
 
     def get(self, key: str) -> Awaitable[bytes | None]:
         """The value, or None. Raises ``redis.exceptions.RedisError`` and ``OSError``."""
         found: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((key, found))
-        if len(self._tasks) < _UNDER_WAY:
+        if self._under_way < _UNDER_WAY:
+            self._under_way += 1
             task = asyncio.create_task(self._run())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return found
 
     async def _run(self) -> None:
-        while self._waiting:
-            batch = self._waiting[:_AT_ONCE]
-            del self._waiting[:_AT_ONCE]
-            try:
-                values = await self._values([key for key, _ in batch])
-            except (RedisError, OSError) as error:
-                for _, future in batch:
-                    if not future.done():
-                        future.set_exception(error)
-            else:
-                for (_, future), value in zip(batch, values, strict=True):
-                    if not future.done():
-                        future.set_result(value)
+        try:
+            while self._waiting:
+                batch = self._waiting[:_AT_ONCE]
+                del self._waiting[:_AT_ONCE]
+                await self._answer(batch)
+        finally:
+            # At once when nobody waits any more: whoever comes next starts another.
+            self._under_way -= 1
+
+    async def _answer(self, batch: Sequence[tuple[str, asyncio.Future[bytes | None]]]) -> None:
+        try:
+            values = await self._values([key for key, _ in batch])
+        except Exception as error:  # noqa: BLE001 - it is raised where it was asked for
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for (_, future), value in zip(batch, values, strict=True):
+            if not future.done():
+                future.set_result(value)
 
     async def _values(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         if len(keys) == 1:
