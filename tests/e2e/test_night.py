@@ -240,7 +240,7 @@ async def test_whose_account_is_deleted_is_left_at_once_and_nothing_of_them_stay
 async def freeze_at_work(night: Night, people: set[UserId]) -> dict[UserId, scheduler_pb2.Job]:
     """Freezes worker-2 while it matches some of these and is in no transaction; else leaves it.
 
-    What a transaction has locked, as the building of a market, is free after 30 s only.
+    What a transaction has locked is free after seconds only, of the building of a market 30.
     """
     if not await night.matched_now(people):
         return {}

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from eros_cli.simulation.scheduler import Scheduler
 
 _BATCH: Final = 1000
+_WAKES_WAIT_SECONDS: Final = 0.02
 _SLEEPS_WAIT_SECONDS: Final = 0.1
 _FIRST_WAIT_SECONDS: Final = 0.1
 _LONGEST_WAIT_SECONDS: Final = 2.0
@@ -40,10 +41,7 @@ class Lane:
         self._waiting += transitions
         if not self._busy:
             self._busy = True
-            if self._wait:
-                self._scheduler.after(self._wait, self._flush)
-            else:
-                self._flush()
+            self._scheduler.after(self._wait, self._flush)
 
     def _flush(self) -> None:
         batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
@@ -78,7 +76,9 @@ class Projection:
         def woken(batch: Sequence[Transition], leased: Sequence[OwnedJob]) -> None:
             scheduler.post(WakesApplied(batch, leased))
 
-        self._wakes = Lane(scheduler, lambda batch: result_of(jobs.wake(batch)), woken, 0.0)
+        self._wakes = Lane(
+            scheduler, lambda batch: result_of(jobs.wake(batch)), woken, _WAKES_WAIT_SECONDS
+        )
         self._sleeps = Lane(scheduler, sleep, lambda *_: None, _SLEEPS_WAIT_SECONDS)
 
     def add(self, transitions: Sequence[Transition]) -> None:

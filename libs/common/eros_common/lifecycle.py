@@ -8,6 +8,7 @@ background tasks are cancelled -> resources are closed in reverse.
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -123,6 +124,7 @@ async def run(name: str, settings: S, compose: Compose[S]) -> int:
             running(name, settings, compose) as service,
         ):
             serving = True
+            _settle_down()
             await _first(stop.wait(), service.failed.wait())
             log.info("stopping", reason="signal" if stop.is_set() else "failure")
     except asyncio.CancelledError:
@@ -149,6 +151,13 @@ def main(name: str, settings_type: type[S], compose: Compose[S]) -> NoReturn:
     settings = config.load(settings_type)
     logging.configure(fmt=settings.log_format, level=settings.log_level, service=name)
     sys.exit(asyncio.run(run(name, settings, compose)))
+
+
+def _settle_down() -> None:
+    """What the start has made stays until the end: a collection of garbage need not look at it
+    again and again. Modules alone are 70 ms of a core, in which nobody is answered."""
+    gc.collect()
+    gc.freeze()
 
 
 async def _warm(app: App[S]) -> None:

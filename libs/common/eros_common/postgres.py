@@ -40,6 +40,7 @@ AWAY: Final = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
 )
 """What a statement raises when the database is not there, stops, takes too long, or lets another
 transaction go first: no fault of the statement, so trying again is right."""
@@ -66,14 +67,16 @@ async def open_pool(
     role: str | None = None,
     size: int = 10,
     statement_timeout_seconds: float = 10.0,
+    idle_in_transaction_seconds: float = 30.0,
     start_seconds: float = START_SECONDS,
     leaves_nothing: bool = False,
 ) -> AsyncIterator[asyncpg.Pool]:
     """A pool of connections in ``role`` named ``eros-<app>``, closed at the end.
 
     Columns of type json and jsonb are Python values. Statements are cut off by the server after
-    ``statement_timeout_seconds``. Waits for a server that is not there yet, at most
-    ``start_seconds``; raises ``DatabaseUnreachable``.
+    ``statement_timeout_seconds``, and transactions in which nothing is said for
+    ``idle_in_transaction_seconds``: for so long a frozen process can hold its locks. Waits for a
+    server that is not there yet, at most ``start_seconds``; raises ``DatabaseUnreachable``.
 
     ``leaves_nothing``: no use of a connection leaves a LISTEN, SET, cursor or session lock behind,
     so that giving it back needs no statement that clears them.
@@ -82,7 +85,7 @@ async def open_pool(
     settings = {
         "application_name": f"eros-{app}",
         "statement_timeout": str(round(statement_timeout_seconds * 1000)),
-        "idle_in_transaction_session_timeout": "30000",
+        "idle_in_transaction_session_timeout": str(round(idle_in_transaction_seconds * 1000)),
         "timezone": "UTC",
     }
     if role is not None:

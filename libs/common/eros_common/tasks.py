@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Generic, TypeVar
@@ -14,6 +15,7 @@ log = logging.get("tasks")
 T = TypeVar("T")
 
 _CANCEL_AGAIN_SECONDS = 0.2
+BREATH_SECONDS = 0.002
 
 
 class BackgroundFailed(Exception):
@@ -78,6 +80,20 @@ class Supervisor:
             self.failure = BackgroundFailed(name)
             self.failure.__cause__ = error
         self._ended.set()
+
+
+class Breather:
+    """For work over many items on a loop that others wait for: ``await breathe()`` after each item
+    lets them go first once ``seconds`` have passed since they last could."""
+
+    def __init__(self, seconds: float = BREATH_SECONDS) -> None:
+        self._seconds = seconds
+        self._since = time.perf_counter()
+
+    async def breathe(self) -> None:
+        if time.perf_counter() - self._since >= self._seconds:
+            await asyncio.sleep(0)
+            self._since = time.perf_counter()
 
 
 class Batcher(Generic[T]):

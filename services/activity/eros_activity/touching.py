@@ -15,6 +15,7 @@ from typing import Final
 from eros_activity.domain.people import Interaction, UserKey
 from eros_activity.lookout import Lookout
 from eros_activity.ports import PeopleStore, StoreAway
+from eros_common import telemetry
 from eros_common.clocks import Clock
 from eros_common.errors import Unavailable
 
@@ -53,6 +54,12 @@ class Touches:
         self._clock = clock
         self._next = _Batch()
         self._some = asyncio.Event()
+        self._ingest = telemetry.meter().create_histogram(
+            "eros.activity.wake.ingest",
+            unit="ms",
+            description="From a request that woke somebody to its sign of life in the store",
+            explicit_bucket_boundaries_advisory=telemetry.MILLISECONDS,
+        )
 
     def submit(self, interactions: Iterable[Interaction]) -> asyncio.Future[AbstractSet[UserKey]]:
         """Done when they are in the store, with whoever woke in their batch. Others wait for the
@@ -94,6 +101,10 @@ class Touches:
             for start in range(0, len(touches), _AT_ONCE):
                 woke |= await self._write(touches[start : start + _AT_ONCE])
             batch.done.set_result(woke)
+            now = self._clock.wall().timestamp()
+            for user in woke & batch.touches.keys():
+                # By two machines' clocks it may be there before it came.
+                self._ingest.record(max(0.0, now - batch.touches[user].wall) * 1000)
 
     async def _write(self, touches: list[Interaction]) -> set[UserKey]:
         pause = _FIRST_RETRY_SECONDS

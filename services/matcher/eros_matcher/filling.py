@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from datetime import date
 from typing import Final, Protocol
 
 from eros_common.ids import UserId
+from eros_common.tasks import Breather
 from eros_matcher.answers import cached_beyond, cached_daily
 from eros_matcher.domain.cards import Card, presentable
 from eros_matcher.domain.lists import MatchList, Source
@@ -50,6 +50,7 @@ class CacheFiller:
         async with self.lists.locked(users) as locked:
             stored = await locked.current(users, min(expected.values()))
             gone = await locked.gone(_pairs(known.values()))
+            breather = Breather()
             answers: Answers = {}
             kept: list[tuple[ListKind, UserId, bytes]] = []
             for user in users:
@@ -62,8 +63,7 @@ class CacheFiller:
                     answers[kind, user] = answer
                     if _may_be_kept(mine, stored[user].of(kind), expected[user]):
                         kept.append((kind, user, answer))
-                # Sixty people in all: leave the loop to others now and then.
-                await asyncio.sleep(0)
+                await breather.breathe()
             if kept:
                 await self.cache.put(kept)
         return answers

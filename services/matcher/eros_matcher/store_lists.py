@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from eros_common.ids import UserId
+from eros_common.tasks import Breather
 from eros_matcher.domain.lists import MatchList, Source, Suggestion, match_id
 from eros_matcher.ports import CurrentLists
 from eros_matcher.store_locks import lock_alone, lock_together
@@ -64,6 +65,11 @@ class PostgresLists:
         """The newest lists of each that are dated `since` or later."""
         async with self._pool.acquire() as connection:
             return await _current(connection, users, since)
+
+    async def daily(self, users: Sequence[UserId], since: date) -> dict[UserId, MatchList]:
+        """The newest daily list of each that is dated `since` or later."""
+        async with self._pool.acquire() as connection:
+            return await _daily(connection, users, since)
 
     async def daily_on(self, user: UserId, list_date: date) -> MatchList | None:
         """The list of a day."""
@@ -149,17 +155,25 @@ async def write_beyond(connection: PoolConnectionProxy, lists: Sequence[MatchLis
 async def _current(
     connection: PoolConnectionProxy, users: Sequence[UserId], since: date
 ) -> dict[UserId, CurrentLists]:
-    daily = {
-        user: _daily_of(list(rows))
-        for user, rows in groupby(
-            await connection.fetch(_CURRENT_DAILY, users, since), key=lambda row: row["user_id"]
-        )
-    }
-    beyond = {
-        row["user_id"]: _beyond_of(row)
-        for row in await connection.fetch(_CURRENT_BEYOND, users, since)
-    }
+    daily = await _daily(connection, users, since)
+    beyond: dict[UserId, MatchList] = {}
+    breather = Breather()
+    for row in await connection.fetch(_CURRENT_BEYOND, users, since):
+        beyond[row["user_id"]] = _beyond_of(row)
+        await breather.breathe()
     return {user: CurrentLists(daily.get(user), beyond.get(user)) for user in users}
+
+
+async def _daily(
+    connection: PoolConnectionProxy, users: Sequence[UserId], since: date
+) -> dict[UserId, MatchList]:
+    found: dict[UserId, MatchList] = {}
+    breather = Breather()
+    rows = await connection.fetch(_CURRENT_DAILY, users, since)
+    for user, theirs in groupby(rows, key=lambda row: row["user_id"]):
+        found[user] = _daily_of(list(theirs))
+        await breather.breathe()
+    return found
 
 
 async def _pairs(connection: PoolConnectionProxy, query: str, pairs: Iterable[Pair]) -> set[Pair]:

@@ -38,6 +38,7 @@ async def compose(app: App[SchedulerSettings]) -> None:
             role="eros_scheduler",
             app="scheduler",
             size=settings.database_pool_size,
+            # A snapshot drops its table of sleepers, or the next one does.
             leaves_nothing=True,
         )
     )

@@ -9,7 +9,7 @@ from eros_common.clocks import Clock
 from eros_common.phases import Phase
 from eros_scheduler.core.events import BatchEnded
 from eros_scheduler.core.instructions import SendLease
-from eros_scheduler.core.model import HaltRecord
+from eros_scheduler.core.model import RULES, HaltRecord
 from eros_scheduler.core.state import KindTally, State
 from eros_scheduler.overview import Counting
 from eros_scheduler.ports import Counts, StoreUnavailableError
@@ -184,7 +184,10 @@ class NightMetrics:
         for phase in Phase:
             self._people.set(counts.sleepers.get(phase, 0), {"phase": int(phase)})
         for kind, count in counts.kinds.items():
-            labels = {"kind": kind.name.lower()}
+            labels: dict[str, str | int] = {
+                "kind": kind.name.lower(),
+                "phase": int(RULES[kind].phase),
+            }
             self._ready.set(count.ready, labels)
             self._running.set(count.running, labels)
             self._dead.set(count.dead, labels)

@@ -16,6 +16,10 @@ from eros_scheduler.ports import JobStore
 from eros_scheduler.retrying import until_available
 
 BATCH = 1000
+WAKES_WAIT_SECONDS = 0.02
+"""The halt of whoever woke has gone out already. Its checkpoint changes one of the rows that the
+wake changes, so the first of the two keeps the other waiting until it is on the disk; and for the
+checkpoint a person waits. This scheduler gives nobody out whose wake it has not written."""
 SLEEPS_WAIT_SECONDS = 0.1
 """Nobody waits for a sleep to be written: ten minutes have passed already."""
 
@@ -36,7 +40,9 @@ class Projection:
         self._clock = clock
         self._on_applied = on_applied
         self._outdated = outdated
-        self._wakes = Batcher(self._wake, max_items=BATCH, max_seconds=0, max_pending=maxsize)
+        self._wakes = Batcher(
+            self._wake, max_items=BATCH, max_seconds=WAKES_WAIT_SECONDS, max_pending=maxsize
+        )
         self._sleeps = Batcher(
             self._sleep, max_items=BATCH, max_seconds=SLEEPS_WAIT_SECONDS, max_pending=maxsize
         )

@@ -14,6 +14,7 @@ from eros_advice.prepared import KEPT_SECONDS, encode_input, prepared_key
 from eros_common import logging
 from eros_common.ids import UserId
 from eros_common.redis import Valkey
+from eros_common.tasks import Breather
 from eros_matcher.accounts import AccountsProfiles, Profiles
 from eros_matcher.domain.lists import MatchList, match_id
 from eros_matcher.store_lists import PostgresLists
@@ -30,15 +31,17 @@ async def inputs(
     year: int,
 ) -> dict[UserId, bytes]:
     """Each person with tonight's matches, as the program reads them; not who left."""
-    current = await lists.current(list(dates), min(dates.values()))
-    daily = {user: found.daily for user, found in current.items() if found.daily is not None}
+    daily = await lists.daily(list(dates), min(dates.values()))
     people = {one.other_id for matches in daily.values() for one in matches.suggestions}
     known = await profiles.of([*dates, *people])
-    return {
-        user: encode_input(_own(known[user], year), _others(daily.get(user), known, year))
-        for user in dates
-        if user in known
-    }
+    made: dict[UserId, bytes] = {}
+    breather = Breather()
+    for user in dates:
+        if user in known:
+            own, others = _own(known[user], year), _others(daily.get(user), known, year)
+            made[user] = encode_input(own, others)
+            await breather.breathe()
+    return made
 
 
 async def keep(cache: Valkey, made: Sequence[tuple[UserId, bytes]]) -> None:

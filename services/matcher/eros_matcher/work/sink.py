@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 import asyncpg
 
@@ -14,6 +14,7 @@ from eros_common.clocks import Clock
 from eros_common.errors import ErosError
 from eros_common.ids import UserId
 from eros_common.redis import Valkey
+from eros_common.tasks import Breather
 from eros_matcher.domain.lists import MatchList, Source
 from eros_matcher.features.record import Record
 from eros_matcher.filling import CacheFiller
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
 log = logging.get("matcher.sink")
-
-_AT_ONCE: Final = 8
-"""Results that are unpacked before the loop may look at a halt: two milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +115,11 @@ class MatcherSink:
 
     async def _made(self, rows: Sequence[RowResult]) -> list[tuple[RowResult, Found]]:
         made: list[tuple[RowResult, Found]] = []
+        breather = Breather()
         for row in rows:
             if row.result is not None:
                 made.append((row, unpack_found(row.result)))
-                if len(made) % _AT_ONCE == 0:
-                    await asyncio.sleep(0)
+                await breather.breathe()
         empty = [row.lease.user_id for row, found in made if not found.suggestions]
         if empty:
             log.info("nobody_fits", people=len(empty), first=str(empty[0]))

@@ -12,6 +12,7 @@ from eros_common.lifecycle import App, main
 from eros_common.redis import open_redis
 from eros_matcher.work import open_work
 from eros_matcher.worker.config import WorkerSettings
+from eros_matcher.worker.garbage import QuietCollector
 from eros_matcher.worker.jobs import JobKind
 from eros_matcher.worker.runtime import Worker
 from eros_matcher.worker.store_fence import PostgresFenceStore
@@ -19,6 +20,9 @@ from eros_matcher.worker.stream import WorkStream
 
 KINDS: Final = tuple(JobKind)
 """Those there are programs for."""
+IN_TRANSACTION_SECONDS: Final = 5.0
+"""Between two statements of a transaction a worker computes for milliseconds. One that is frozen
+there lets go of its jobs' rows long before their leases end."""
 
 
 async def compose(app: App[WorkerSettings]) -> None:
@@ -29,6 +33,7 @@ async def compose(app: App[WorkerSettings]) -> None:
             app="worker",
             role="eros_matcher",
             size=settings.database_pool_size,
+            idle_in_transaction_seconds=IN_TRANSACTION_SECONDS,
             leaves_nothing=True,
         )
     )
@@ -44,6 +49,8 @@ async def compose(app: App[WorkerSettings]) -> None:
         learn_every_nights=settings.learn_every_nights,
     )
     store = PostgresFenceStore(pool)
+    collector = QuietCollector()
+    collector.begin()
     scheduler = SchedulerServiceStub(
         app.channel(settings.scheduler_address, "scheduler", retry=False)
     )
@@ -58,6 +65,7 @@ async def compose(app: App[WorkerSettings]) -> None:
         store=store,
         source=work.source,
         sink=work.sink,
+        between_batches=collector.between_batches,
     )
     app.stack.push_async_callback(worker.close)
     worker.computing.start()

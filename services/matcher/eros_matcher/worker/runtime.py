@@ -27,6 +27,7 @@ from eros_matcher.worker.stream import WorkStream
 log = logging.get("worker")
 
 TICK_SECONDS = 1.0
+_TOLD_SECONDS = 0.001
 IDLE_TICKS = 8
 """So many ticks pass between two reports of a worker that has nothing to do."""
 
@@ -38,7 +39,8 @@ class WorkerGaveUpError(Exception):
 class Worker:
     """Wires the core to the stream, the child and the database. Everything on one loop.
 
-    `stream_of` opens the stream that gets the worker's event handler.
+    `stream_of` opens the stream that gets the worker's event handler. `between_batches` is called
+    soon after a batch has ended, unless there is another one by then.
     """
 
     def __init__(
@@ -48,11 +50,13 @@ class Worker:
         store: FenceStore,
         source: BatchSource,
         sink: ResultSink,
+        between_batches: Callable[[], None] = lambda: None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._source = source
         self._sink = sink
+        self._between_batches = between_batches
         self._wall = wall
         self._core = WorkerCore()
         self.computing = Computing(self.dispatch, wall=wall)
@@ -85,10 +89,16 @@ class Worker:
             self._carry_out(instruction)
         flight = self._core.flight
         self._budget.allow(flight.batch.cpu_cap if flight else 0.0, wall=time.monotonic())
-        if flight is None:
-            self._idle.set()
-        else:
+        if flight is not None:
             self._idle.clear()
+        elif not self._idle.is_set():
+            self._idle.set()
+            # Once the scheduler has been told, which takes as long as this to answer.
+            asyncio.get_running_loop().call_later(_TOLD_SECONDS, self._rest)
+
+    def _rest(self) -> None:
+        if self._core.flight is None:
+            self._between_batches()
 
     async def run(self) -> None:
         """For ever: the tick. Raises WorkerGaveUpError."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import asyncpg
 
+from eros_common import postgres
 from eros_common.ids import JobToken, UserId
 from eros_matcher.worker.jobs import Held, JobKind, Lease, RowResult
 from eros_matcher.worker.ports import ResultSink
@@ -21,18 +22,6 @@ _COMPLETE = """SELECT user_id FROM scheduler.complete(
     $1::uuid[], $2::smallint, $3::bigint[], $4::timestamptz[])"""
 _FAIL = """SELECT user_id FROM scheduler.fail(
     $1::uuid[], $2::smallint, $3::bigint[], $4::text[])"""
-
-_UNAVAILABLE = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.QueryCanceledError,
-)
-"""Not the fault of what was written: worth the same try again."""
 
 
 class StoreUnavailableError(Exception):
@@ -115,7 +104,7 @@ class PostgresFenceStore:
                     async with connection.transaction():
                         for group in groups:
                             await _checkpoint(connection, group, tokens)
-        except _UNAVAILABLE as error:
+        except postgres.AWAY as error:
             raise StoreUnavailableError(str(error)) from error
         return tokens
 
@@ -130,7 +119,7 @@ class PostgresFenceStore:
             async with self._pool.acquire() as connection, connection.transaction():
                 completed = await _complete(connection, kind, results, sink)
                 failed = await _fail(connection, kind, failures)
-        except _UNAVAILABLE as error:
+        except postgres.AWAY as error:
             raise StoreUnavailableError(str(error)) from error
         return SettledRows(completed, failed)
 
