@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import httpx
 import pytest
 
+from eros_cli.mesh.mesh import Mesh
 from tests.support.people import WHOLE, Person, refused, sign_up, succeeded
 
 
@@ -46,6 +48,33 @@ async def test_a_conversation_and_everything_it_suggests(eva: Person) -> None:
     read = await eva.get(f"/assistant/conversations/{conversation}")
     assert len(read["messages"]) == 14
     assert read["source"] in ("cache", "database")
+
+
+async def test_killed_while_it_answers_it_is_there_again_with_all_it_acknowledged(
+    eva: Person, mesh: Mesh
+) -> None:
+    first = succeeded(await eva.call("POST", "/assistant/chat", {"message": "Hi!"}))
+    said = {"conversationId": first["conversationId"]}
+
+    async def ask(number: int) -> tuple[str, httpx.Response]:
+        text = f"How do I keep a conversation going? {number}"
+        return text, await eva.call("POST", "/assistant/chat", {"message": text, **said})
+
+    asking = [asyncio.create_task(ask(number)) for number in range(30)]
+    await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+    await mesh.kill("assistant")
+    answers = await asyncio.gather(*asking)
+    assert {answer.status_code for _, answer in answers} <= {200, 503}
+    await mesh.until_serving("assistant")
+    async with asyncio.timeout(20):
+        while (await ask(99))[1].status_code != 200:
+            await asyncio.sleep(0.1)
+    path = f"/assistant/conversations/{said['conversationId']}?limit=200"
+    kept = [message["text"] for message in (await eva.get(path))["messages"]]
+    for text, answer in answers:
+        if answer.status_code == 200:
+            assert text in kept
+            assert answer.json()["response"] in kept
 
 
 async def test_the_answer_as_events(eva: Person) -> None:

@@ -21,6 +21,8 @@ from redis.asyncio import Redis
 
 from eros.accounts.v1 import accounts_pb2
 from eros.scheduler.v1 import scheduler_pb2, work_pb2
+from eros_advice.prepared import decode, prepared_key
+from eros_advice.texts import Language
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import NightClock
 from eros_cli.operator import Operator, open_operator
@@ -28,11 +30,13 @@ from eros_cli.population import demo
 from eros_cli.population.load import load_people, touch
 from eros_cli.population.places import City
 from eros_common.ids import UserId, user_id_from_bytes
+from eros_common.redis import open_redis
 from tests.support.mesh import whole_mesh
 from tests.support.people import succeeded
 from tests.support.traces import keys_with, until_gone
 
 MATCH = work_pb2.JOB_KIND_MATCH
+PREPARE = work_pb2.JOB_KIND_PREPARE
 LEASED = scheduler_pb2.JOB_EVENT_LEASED
 GIVEN_BACK = scheduler_pb2.JOB_EVENT_GIVEN_BACK
 DONE = scheduler_pb2.JOB_EVENT_DONE
@@ -92,11 +96,13 @@ class Night:
         await touch(self.operator.activity, dict.fromkeys(loaded.zones, START - timedelta(hours=5)))
         return set(loaded.zones)
 
-    async def matched_now(self, among: set[UserId]) -> dict[UserId, scheduler_pb2.Job]:
-        """Whose match is with a worker."""
+    async def matched_now(
+        self, among: set[UserId], kind: int = MATCH
+    ) -> dict[UserId, scheduler_pb2.Job]:
+        """Whose match, or other job, is with a worker."""
         request = scheduler_pb2.ListJobsRequest(state=scheduler_pb2.JOB_STATE_LEASED, limit=1000)
         jobs = (await self.operator.scheduler.ListJobs(request)).jobs
-        found = {user_id_from_bytes(job.user_id): job for job in jobs if job.kind == MATCH}
+        found = {user_id_from_bytes(job.user_id): job for job in jobs if job.kind == kind}
         return {user: job for user, job in found.items() if user in among}
 
     async def match_of(self, user: UserId) -> scheduler_pb2.Job:
@@ -105,16 +111,16 @@ class Night:
         (job,) = [job for job in jobs if job.kind == MATCH]
         return job
 
-    async def halt_of(self, user: UserId) -> scheduler_pb2.Halt | None:
+    async def halt_of(self, user: UserId, kind: int = MATCH) -> scheduler_pb2.Halt | None:
         request = scheduler_pb2.ListHaltsRequest(user_id=user.bytes)
         halts = (await self.operator.scheduler.ListHalts(request)).halts
-        return next((halt for halt in halts if halt.kind == MATCH), None)
+        return next((halt for halt in halts if halt.kind == kind), None)
 
-    async def history(self, user: UserId) -> list[scheduler_pb2.AuditEntry]:
-        """What happened to their match, oldest first."""
+    async def history(self, user: UserId, kind: int = MATCH) -> list[scheduler_pb2.AuditEntry]:
+        """What happened to their match, or other job, oldest first."""
         request = scheduler_pb2.ExplainJobsRequest(user_id=user.bytes, limit=1000)
         answer = await self.operator.scheduler.ExplainJobs(request)
-        return [entry for entry in reversed(answer.history) if entry.kind == MATCH]
+        return [entry for entry in reversed(answer.history) if entry.kind == kind]
 
     async def stored(self, user: UserId) -> list[asyncpg.Record]:
         """Their list as matching wrote it, every column."""
@@ -134,7 +140,21 @@ class Night:
         """The account deleted over HTTP."""
         await self._call(user, "DELETE", "/api/v1/users/profile", None)
 
-    async def _call(self, user: UserId, method: str, path: str, body: Any) -> None:
+    async def chat(self, user: UserId, message: str) -> dict[str, Any]:
+        """What the assistant answers, over HTTP."""
+        return await self._call(user, "POST", "/api/v1/assistant/chat", {"message": message})
+
+    async def daily(self, user: UserId) -> dict[str, Any]:
+        """The day's list, over HTTP."""
+        return await self._call(user, "GET", "/api/v1/matches/daily", None)
+
+    async def prepared(self, user: UserId) -> bytes | None:
+        """What the night left for the assistant, as it is in the cache."""
+        async with open_redis(self.mesh.environment()["CACHE_REDIS_URL"], app="test") as cache:
+            found = await cache.get(prepared_key(user))
+        return found if isinstance(found, bytes) else None
+
+    async def _call(self, user: UserId, method: str, path: str, body: Any) -> dict[str, Any]:
         """With a token of the mesh's own."""
         key = max(self.mesh.data.signing_keys.glob("*.pem"))
         now = int(time.time())
@@ -148,7 +168,7 @@ class Night:
         async with httpx.AsyncClient(base_url=self.mesh.url, trust_env=False) as http:
             headers = {"authorization": f"Bearer {token}"}
             answer = await http.request(method, path, json=body, headers=headers)
-        succeeded(answer)
+        return succeeded(answer)
 
 
 @pytest.fixture(scope="module")
@@ -163,24 +183,27 @@ async def night() -> AsyncIterator[Night]:
 
 
 async def halt_somebody(
-    night: Night, people: set[UserId], by: Callable[[UserId], Awaitable[None]]
+    night: Night,
+    people: set[UserId],
+    by: Callable[[UserId], Awaitable[None]],
+    kind: int = MATCH,
 ) -> tuple[scheduler_pb2.Job, scheduler_pb2.Halt]:
-    """Somebody's match as a worker had it, and the halt that was caused.
+    """Somebody's match, or other job, as a worker had it, and the halt that was caused.
 
-    Whose match was done before is not who is looked for.
+    Whose job was done before is not who is looked for.
     """
     left = set(people)
     while True:
-        while not (running := await night.matched_now(left)):
+        while not (running := await night.matched_now(left, kind)):
             await asyncio.sleep(0.02)
         user, job = running.popitem()
         left.remove(user)
         await by(user)
-        while await night.matched_now({user}):
+        while await night.matched_now({user}, kind):
             await asyncio.sleep(0.02)
         # A halt is recorded when it is over, which is a little after the row was given back.
         for _ in range(50):
-            if halt := await night.halt_of(user):
+            if halt := await night.halt_of(user, kind):
                 return job, halt
             await asyncio.sleep(0.02)
 
@@ -205,6 +228,38 @@ async def test_who_wakes_is_left_at_once_and_matched_when_asleep_again(night: Ni
     assert story[0].token < story[2].token == story[3].token
     written = {row["created_at"] for row in await night.stored(user)}
     assert min(written) > story[2].at.ToDatetime(tzinfo=UTC)
+
+
+async def test_what_the_night_prepared_is_answered_by_day_and_who_wakes_is_prepared_another_night(
+    night: Night,
+) -> None:
+    people = await night.fall_asleep("preparing")
+    async with asyncio.timeout(GENEROUS_SECONDS):
+        job, halt = await halt_somebody(night, people, night.touch_the_phone, PREPARE)
+        woken = user_id_from_bytes(job.user_id)
+        assert halt.reason == work_pb2.HALT_REASON_WOKE
+        assert halt.received_at <= halt.durable_at
+        # The others were left to it, and the one who woke had their turn when asleep again.
+        while not all([await night.prepared(user) for user in people]):
+            await asyncio.sleep(0.2)
+        story = [e for e in await night.history(woken, PREPARE) if e.token >= job.token]
+        assert [entry.event for entry in story[:4]] == [LEASED, GIVEN_BACK, LEASED, DONE]
+        assert story[0].token < story[2].token == story[3].token
+
+        # Morning, over HTTP: what is said is what was worked out while they slept.
+        for user in (woken, *(people - {woken})):
+            data = await night.prepared(user)
+            found = None if data is None else decode(data)
+            matches = (await night.daily(user))["matches"]
+            if found is None or not matches or not found.openings[Language.EN]:
+                continue
+            answer = await night.chat(user, f"What could I write to {matches[0]['name']}?")
+            assert (answer["engine"], answer["source"]) == ("prepared", "prepared")
+            lines = found.openings[Language.EN][matches[0]["userId"]]
+            assert all(line in answer["response"] for line in lines)
+            break
+        else:
+            pytest.fail("nobody has a match to write to")
 
 
 async def test_whose_account_is_deleted_is_left_at_once_and_nothing_of_them_stays(

@@ -76,7 +76,8 @@ def _otlp(value: str) -> str:
     return value
 
 
-def _unset_or_address(value: str) -> str:
+def unset_or_address(value: str) -> str:
+    """Empty, or ``host:port``; for fields that may be off."""
     return value and _address(value)
 
 
@@ -117,7 +118,7 @@ class TelemetrySettings(_Settings):
     log_format: Literal["json", "text"] = "json"
     log_level: LogLevel = "INFO"
     otel_endpoint: OtlpUrl = Field("", validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
-    metrics_listen: Annotated[str, AfterValidator(_unset_or_address)] = ""
+    metrics_listen: Annotated[str, AfterValidator(unset_or_address)] = ""
     """Where Prometheus may read the metrics over HTTP (``/metrics``); unset: nowhere."""
 
     @property

@@ -9,9 +9,9 @@ from typing import Annotated, Final, Self
 from pydantic import AfterValidator, Field, PositiveFloat, model_validator
 
 from eros.options.v1 import options_pb2
-from eros_common.config import Address, PeerSettings, TelemetrySettings
+from eros_common.config import Address, PeerSettings, TelemetrySettings, unset_or_address
 from eros_common.policy import Limit
-from eros_gateway.domain.clusters import endpoints
+from eros_gateway.domain.clusters import Endpoint, endpoints, listening
 from eros_gateway.domain.contract import read_contract
 from eros_gateway.domain.limits import Rate, Rates
 
@@ -77,6 +77,9 @@ class GatewaySettings(TelemetrySettings, PeerSettings):
     gateway_admin_socket: Annotated[Path, AfterValidator(_socket)]
     gateway_access_log: str = "/dev/stdout"
     """A file or device Envoy may write to; ``/dev/null`` for none."""
+    gateway_metrics_listen: Annotated[str, AfterValidator(unset_or_address)] = ""
+    """Where Envoy's own statistics (``/metrics``, for Prometheus) and readiness (``/ready``) may be
+    read over HTTP; unset: nowhere. For the inside only."""
     gateway_threads: int = Field(0, ge=0, le=256)
     """0: as many as there are cores."""
     gateway_max_connections: int = Field(20_000, ge=1)
@@ -174,6 +177,11 @@ class GatewaySettings(TelemetrySettings, PeerSettings):
         if certificate is None or key is None:
             return None
         return certificate.absolute(), key.absolute()
+
+    @property
+    def metrics_endpoint(self) -> Endpoint | None:
+        """Where statistics may be read."""
+        return listening(self.gateway_metrics_listen) if self.gateway_metrics_listen else None
 
     @property
     def rates(self) -> Rates:

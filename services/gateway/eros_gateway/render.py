@@ -13,7 +13,7 @@ from typing import Final
 from eros_common.auth.tokens import USER_AUDIENCE, USER_ISSUER
 from eros_common.errors import TABLE, code_of
 from eros_gateway.config import GatewaySettings, jwks_socket, split, tls_secret
-from eros_gateway.domain import clusters, headers, replies, tls, tracing
+from eros_gateway.domain import clusters, headers, replies, statistics, tls, tracing
 from eros_gateway.domain.clusters import Endpoint
 from eros_gateway.domain.contract import Contract, read_contract
 from eros_gateway.domain.json import Json, seconds
@@ -59,17 +59,18 @@ def _render(settings: GatewaySettings) -> str:
     """Envoy's bootstrap configuration as YAML."""
     contract = read_contract(settings.descriptor_set.read_bytes())
     values = {name: json.dumps(value) for name, value in _values(settings, contract).items()}
+    more = statistics.listeners(settings.metrics_endpoint)
+    values["more_listeners"] = "\n".join(f"    - {json.dumps(listener)}" for listener in more)
     return Template(_resource("envoy.yaml.template")).substitute(values)
 
 
 def _values(settings: GatewaySettings, contract: Contract) -> dict[str, Json]:
-    host, _, port = settings.gateway_listen.rpartition(":")
     rates = settings.rates
     secret = settings.certificate_and_key and tls_secret(settings.gateway_admin_socket)
     return {
         "admin_socket": str(settings.gateway_admin_socket),
         "jwks_socket": str(jwks_socket(settings.gateway_admin_socket)),
-        "listen": Endpoint(host.strip("[]"), int(port)).address,
+        "listen": clusters.listening(settings.gateway_listen).address,
         "tls": tls.transport_socket(secret),
         "max_connections": settings.gateway_max_connections,
         "trusted_proxies": settings.gateway_trusted_proxies,
@@ -112,7 +113,9 @@ def _clusters(settings: GatewaySettings, contract: Contract) -> list[Json]:
     ]
     als = clusters.access_log_cluster(clusters.endpoints(settings.als_address))
     jwks = clusters.jwks_cluster(Endpoint(str(jwks_socket(settings.gateway_admin_socket))))
-    return [*services, *reads, als, jwks, *tracing.collectors(settings.otel_endpoint)]
+    admin = statistics.cluster(Endpoint(str(settings.gateway_admin_socket)))
+    collectors = tracing.collectors(settings.otel_endpoint)
+    return [*services, *reads, als, jwks, admin, *collectors]
 
 
 def _lua() -> str:

@@ -110,6 +110,35 @@ def test_ports_and_probes_are_where_the_program_listens(name: str) -> None:
         assert container.settings["EROS_READS_LISTEN"] == f"0.0.0.0:{ports['reads']}"
 
 
+def test_envoy_is_asked_where_it_answers_and_only_by_who_should() -> None:
+    container = of("envoy")
+    ports = {port["name"]: port["containerPort"] for port in container.spec["ports"]}
+    assert container.settings["EROS_GATEWAY_LISTEN"] == f"0.0.0.0:{ports['http']}"
+    inside = ports["envoy-metrics"]
+    assert container.settings["EROS_GATEWAY_METRICS_LISTEN"] == f"0.0.0.0:{inside}"
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        asked = container.spec[probe]["httpGet"]
+        assert asked == {"path": "/ready", "port": "envoy-metrics"}
+    (monitor,) = objects("PodMonitor").values()
+    assert {one["port"] for one in monitor["spec"]["podMetricsEndpoints"]} == {
+        "metrics",
+        "envoy-metrics",
+    }
+    # Neither the Service nor a rule without a sender leads there.
+    (service,) = [s for n, s in objects("Service").items() if n == "gateway"]
+    assert all(port.get("targetPort") != "envoy-metrics" for port in service["spec"]["ports"])
+    for policy in objects("NetworkPolicy").values():
+        for rule in policy["spec"].get("ingress", ()):
+            if inside in {port["port"] for port in rule.get("ports", ())}:
+                assert rule["from"] == [
+                    {
+                        "namespaceSelector": {
+                            "matchLabels": {"kubernetes.io/metadata.name": "monitoring"}
+                        }
+                    }
+                ]
+
+
 def test_ports_are_those_of_the_mesh() -> None:
     listens = {c.name: c.settings.get("EROS_LISTEN", "") for c in containers("production")}
     for part, port in SERVICE_PORTS.items():

@@ -40,7 +40,7 @@ def _known() -> set[str]:
 def _metrics(expression: str) -> set[str]:
     bare = re.sub(r"\{[^}]*\}|\"[^\"]*\"", "", expression)
     bare = re.sub(r"\b(by|without|on|ignoring)\s*\([^)]*\)", "", bare)
-    return set(re.findall(r"\b(?:eros|rpc|process)_\w+|\bup\b", bare))
+    return set(re.findall(r"\b(?:eros|rpc|process|envoy)_\w+|\bup\b", bare))
 
 
 def _rules() -> list[dict[str, Any]]:
@@ -60,7 +60,9 @@ def test_dashboards_show_metrics_that_exist() -> None:
     for place, expression in _targets():
         found = _metrics(expression)
         assert found, place
-        assert found <= known, f"{place}: {found - known}"
+        # Envoy's are asked of a real one: tests/integration/gateway/test_statistics.py.
+        ours = {name for name in found if not name.startswith("envoy_")}
+        assert ours <= known, f"{place}: {ours - known}"
         seen += 1
     assert seen > 40
 

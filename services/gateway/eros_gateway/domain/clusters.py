@@ -37,6 +37,12 @@ class Endpoint:
         return False
 
 
+def listening(address: str) -> Endpoint:
+    """Where to listen, from ``host:port``."""
+    host, _, port = address.rpartition(":")
+    return Endpoint(host.strip("[]"), int(port))
+
+
 def endpoints(targets: str) -> tuple[Endpoint, ...]:
     """Several gRPC targets between commas: ``host:port``, ``dns:///name:port``, ``unix:path``.
     ``ValueError`` says which is none."""

@@ -1,0 +1,78 @@
+"""What Envoy counts, for whoever collects it: a listener that gives away its statistics and whether
+it is ready, and nothing else of what the admin interface behind it could do."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from eros_gateway.domain.clusters import Endpoint
+from eros_gateway.domain.json import Json, Object, extension
+
+_CLUSTER: Final = "admin"
+#: Only what was ever counted: a tenth of all that Envoy has names for.
+_PATHS: Final = {"/metrics": "/stats/prometheus?usedonly", "/ready": "/ready"}
+
+
+def listeners(listen: Endpoint | None) -> list[Json]:
+    """The listener; none where there is no address for it."""
+    if listen is None:
+        return []
+    manager = extension(
+        "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        stat_prefix="statistics",
+        request_timeout="5s",
+        stream_idle_timeout="10s",
+        route_config={
+            "name": "statistics",
+            "virtual_hosts": [{"name": "statistics", "domains": ["*"], "routes": _routes()}],
+        },
+        http_filters=[
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": extension("extensions.filters.http.router.v3.Router"),
+            }
+        ],
+    )
+    hcm = {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
+    return [
+        {
+            "name": "statistics",
+            "address": listen.address,
+            # Who asks for them is told of a drain like everybody else: no new connections.
+            "filter_chains": [{"filters": [hcm]}],
+        }
+    ]
+
+
+def cluster(admin_socket: Endpoint) -> Object:
+    """The admin interface of this same Envoy."""
+    return {
+        "name": _CLUSTER,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": {
+            "cluster_name": _CLUSTER,
+            "endpoints": [
+                {"lb_endpoints": [{"endpoint": {"address": admin_socket.address}}]},
+            ],
+        },
+    }
+
+
+def _routes() -> list[Json]:
+    known: list[Json] = [
+        {
+            # With its query, which must be none: nothing that the caller wrote goes on.
+            "match": {
+                "path": path,
+                "headers": [_exactly(":method", "GET"), _exactly(":path", path)],
+            },
+            "route": {"cluster": _CLUSTER, "timeout": "5s", "prefix_rewrite": target},
+        }
+        for path, target in _PATHS.items()
+    ]
+    return [*known, {"match": {"prefix": "/"}, "direct_response": {"status": 404}}]
+
+
+def _exactly(header: str, value: str) -> Object:
+    return {"name": header, "string_match": {"exact": value}}

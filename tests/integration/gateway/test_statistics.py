@@ -1,0 +1,84 @@
+"""Envoy's statistics and readiness for the inside, and nothing else of its admin interface."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+
+from eros_cli.paths import CHECKOUT
+from eros_common import config
+from eros_gateway.config import GatewaySettings
+from tests.integration.gateway.edge import open_edge
+
+DASHBOARDS = CHECKOUT / "k8s/components/monitoring/dashboards"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def test_what_dashboards_show_is_there_and_nothing_else_can_be_asked(tmp_path: Path) -> None:
+    where = f"127.0.0.1:{_free_port()}"
+    async with (
+        open_edge(tmp_path, gateway_metrics_listen=where) as edge,
+        httpx.AsyncClient(base_url=f"http://{where}", trust_env=False) as inside,
+    ):
+        assert (await edge.call("GET", "/api/v1/users/profile")).status == 200
+        assert (await edge.call("GET", "/api/v1/nothing")).status == 404
+        ready = await inside.get("/ready")
+        assert (ready.status_code, ready.text.strip()) == (200, "LIVE")
+        answer = await inside.get("/metrics")
+        assert answer.status_code == 200
+        assert 'envoy_http_downstream_rq_xx{envoy_response_code_class="2"' in answer.text
+        assert str(edge.user) not in answer.text
+        # What was never counted is left out there; the admin interface itself names everything.
+        transport = httpx.AsyncHTTPTransport(uds=str(edge.settings.gateway_admin_socket))
+        async with httpx.AsyncClient(transport=transport, base_url="http://envoy") as admin:
+            everything = (await admin.get("/stats/prometheus")).text
+        told = set(re.findall(r"^# TYPE (\w+) ", everything, re.MULTILINE))
+        shown = {
+            name
+            for path in DASHBOARDS.glob("*.json")
+            for panel in json.loads(path.read_text())["panels"]
+            for target in panel["targets"]
+            # Followed like that they are metrics and no labels.
+            for name in re.findall(r"\benvoy_\w+(?=[{\[])", target["expr"])
+        }
+        assert shown
+        assert {name.removesuffix("_bucket") for name in shown} <= told
+        for method, path in (
+            ("POST", "/quitquitquit"),
+            ("GET", "/config_dump"),
+            ("GET", "/stats"),
+            ("GET", "/stats/prometheus"),
+            ("GET", "/certs"),
+            ("GET", "/"),
+            ("GET", "/metrics?filter=x"),
+            ("GET", "/metrics/../config_dump"),
+            ("POST", "/metrics"),
+            ("POST", "/ready"),
+        ):
+            assert (await inside.request(method, path)).status_code == 404, path
+
+
+async def test_it_is_nowhere_unless_asked_for(tmp_path: Path) -> None:
+    async with open_edge(tmp_path) as edge:
+        assert not edge.settings.gateway_metrics_listen
+        for path in ("/metrics", "/ready"):
+            assert (await edge.call("GET", path)).status == 404
+
+
+@pytest.mark.parametrize("value", ["9465", "host:port", "0.0.0.0:99999"])
+def test_a_faulty_address_is_refused(value: str, tmp_path: Path) -> None:
+    with pytest.raises(config.SettingsFault, match="EROS_GATEWAY_METRICS_LISTEN"):
+        config.read(
+            GatewaySettings, gateway_admin_socket=tmp_path / "a", gateway_metrics_listen=value
+        )
