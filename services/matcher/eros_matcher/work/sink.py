@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import asyncpg
 
-from eros_common import logging
+from eros_common import logging, postgres
 from eros_common.clocks import Clock
 from eros_common.errors import ErosError
 from eros_common.ids import UserId
@@ -85,7 +85,7 @@ class MatcherSink:
             return
         try:
             await self._fill(kind, users, rows)
-        except (ErosError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (ErosError, asyncpg.PostgresError, *postgres.AWAY) as error:
             log.warning("cache_not_filled", people=len(users), error=repr(error))
 
     async def _write_records(
