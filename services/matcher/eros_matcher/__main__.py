@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
-import asyncpg
 import grpc
 from threadpoolctl import threadpool_limits
 
@@ -38,9 +36,6 @@ from eros_matcher.store_models import PostgresModels
 from eros_matcher.store_relations import PostgresRelations
 
 log = logging.get("matcher")
-
-DATABASE_AWAY: Final = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)
-"""Ends no background task: it is tried again."""
 
 
 async def compose(app: App[MatcherSettings]) -> None:
@@ -113,7 +108,7 @@ async def compose(app: App[MatcherSettings]) -> None:
             await clock.sleep(settings.preview_refresh_seconds)
             try:
                 await people.refresh()
-            except DATABASE_AWAY as error:
+            except postgres.AWAY as error:
                 log.warning("previews_stay", error=repr(error))
 
     async def drop_late() -> None:
@@ -124,7 +119,7 @@ async def compose(app: App[MatcherSettings]) -> None:
                 await erasures.sweep()
                 await erasures.forget()
                 await actions.forget_answers(clock.wall() - idempotency.KEPT)
-            except DATABASE_AWAY as error:
+            except postgres.AWAY as error:
                 log.warning("cache_drops_wait", error=repr(error))
 
     async def warm() -> None:
