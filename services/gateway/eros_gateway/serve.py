@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -51,7 +52,8 @@ async def serve(settings: GatewaySettings, configuration: Path) -> int:
         log.error("envoy_ended", code=ended.result())
         return ended.result() or 1
     await _drain(settings)
-    envoy.terminate()
+    with suppress(ProcessLookupError):  # It ended while it drained.
+        envoy.terminate()
     try:
         await asyncio.wait_for(asyncio.shield(ended), _STOP_SECONDS)
     except TimeoutError:
@@ -65,16 +67,19 @@ async def _drain(settings: GatewaySettings) -> None:
     """No new connections; returns when no request is under way, or the time for that is up."""
     socket = settings.gateway_admin_socket
     log.info("draining", seconds=settings.gateway_drain_seconds)
+    active: int | None = None
     try:
         async with asyncio.timeout(settings.gateway_drain_seconds):
             await admin.post(socket, "/drain_listeners")
             # Twice nothing: between them, what was just answered reaches the access-log stream.
             quiet = 0
             while quiet < 2:
-                quiet = quiet + 1 if await admin.active_requests(socket) == 0 else 0
+                active = await admin.active_requests(socket)
+                quiet = quiet + 1 if active == 0 else 0
                 await asyncio.sleep(_POLL_SECONDS)
     except TimeoutError:
-        log.warning("drain_cut", active=await admin.active_requests(socket))
+        # What was last heard: an Envoy that is frozen would not answer another question either.
+        log.warning("drain_cut", active=active)
     except admin.AdminFault as fault:
         log.warning("drain_failed", error=str(fault))
 
