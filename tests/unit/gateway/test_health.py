@@ -24,6 +24,7 @@ class Parts:
     down: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
     asked: int = 0
+    under_way: int = 0
     night: scheduler_pb2.GetOverviewResponse = field(
         default_factory=lambda: scheduler_pb2.GetOverviewResponse(
             workers=[scheduler_pb2.WorkerOverview(worker_id="w", cpu=0.05)],
@@ -38,10 +39,14 @@ class Parts:
 
     async def answer(self, name: str) -> None:
         self.asked += 1
-        if name in self.silent:
-            await asyncio.Event().wait()
-        if name in self.down:
-            raise PartDown(f"{name} is gone")
+        self.under_way += 1
+        try:
+            if name in self.silent:
+                await asyncio.Event().wait()
+            if name in self.down:
+                raise PartDown(f"{name} is gone")
+        finally:
+            self.under_way -= 1
 
     async def overview(self) -> scheduler_pb2.GetOverviewResponse:
         await self.answer("scheduler")
@@ -102,6 +107,19 @@ async def test_a_flood_of_questions_asks_the_parts_once() -> None:
     parts.down.add("accounts")
     assert (await health.look()).status is Status.DOWN
     assert parts.asked == 2 * once
+
+
+@pytest.mark.parametrize("silent", ["postgres", "scheduler"])
+async def test_a_look_that_is_given_up_leaves_no_probe_running(silent: str) -> None:
+    # The scheduler's answer is the last that is waited for, a probe's the first.
+    parts = Parts(silent={"postgres", silent})
+    look = asyncio.create_task(parts.health(FakeClock()).look())
+    while parts.asked < 9:
+        await asyncio.sleep(0)
+    look.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await look
+    assert parts.under_way == 0
 
 
 async def test_no_worker_and_a_pause_are_told() -> None:

@@ -75,12 +75,16 @@ class Health:
 
     async def _fresh(self) -> Look:
         began = self._clock.monotonic()
-        names = list(self._probes)
-        answers = asyncio.gather(*(self._ask(self._probes[name]()) for name in names))
-        (night, of_night), (cache, of_cache) = await asyncio.gather(
-            self._ask(self._night.overview()), self._ask(self._cache.state())
-        )
-        components = {name: found for name, (_, found) in zip(names, await answers, strict=True)}
+        # A group: whoever asked may hang up, and then no probe may be left running, because the
+        # next look uses the same connections.
+        async with asyncio.TaskGroup() as group:
+            asked = {
+                name: group.create_task(self._ask(probe())) for name, probe in self._probes.items()
+            }
+            asked_night = group.create_task(self._ask(self._night.overview()))
+            asked_cache = group.create_task(self._ask(self._cache.state()))
+        (night, of_night), (cache, of_cache) = asked_night.result(), asked_cache.result()
+        components = {name: task.result()[1] for name, task in asked.items()}
         components["workers"] = _workers(night, of_night)
         components["cache"] = of_cache
         for name, part in components.items():
