@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
@@ -25,9 +25,14 @@ async def back_up(database_url: str, file: Path) -> int:
     Raises MeshError. The file is there whole or not at all, readable by its owner only.
     """
     draft = file.with_name(f".{file.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    try:
+        # Before there is anything in it to read; pg_dump leaves a file's mode as it is.
+        draft.touch(mode=0o600, exist_ok=False)
+    except OSError as error:
+        raise MeshError(f"{file} cannot be written: {error.strerror}") from None
     try:
         await _run("pg_dump", database_url, "--format=custom", "--file", os.fspath(draft))
-        draft.chmod(0o600)
         draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)
@@ -85,7 +90,8 @@ async def _run(program: str, database_url: str, *words: str) -> None:
             _program(program, Path(folder)),
             *("--dbname", urlunsplit(bare)),
             *words,
-            env={**os.environ, "PGPASSWORD": url.password or ""},
+            # As it is: only in an address is it percent-encoded.
+            env={**os.environ, "PGPASSWORD": unquote(url.password or "")},
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )

@@ -20,7 +20,7 @@ import asyncio, pathlib, signal
 async def main():
     asked = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asked.set)
-    await asyncio.start_unix_server(lambda reader, writer: None, "{folder}/admin.sock")
+    await asyncio.start_unix_server(lambda *_: None, "{folder}/admin.sock")
     await asked.wait()
     pathlib.Path("{folder}/ended").touch()
 
