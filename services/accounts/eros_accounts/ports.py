@@ -104,7 +104,7 @@ class SessionStore(Protocol):
     ) -> bool:
         """Stores the account, its empty profile and its first session, and marks it due for
         analysis; with ``once``, by which call. False, and nothing stored, if the e-mail is
-        taken."""
+        taken or the call's key was used before."""
         ...
 
     async def registered(self, key_hash: bytes) -> Registered | None:

@@ -172,7 +172,8 @@ class SignIn:
         return await self._store.sweep(self._clock.wall())
 
     async def _registered_before(self, password: str, once: Once | None) -> SignedIn:
-        """The address is taken: perhaps by the very call that is repeated here."""
+        """The address is taken, perhaps by the very call that is repeated here; or the key is,
+        and then by another call unless it is that one."""
         before = None if once is None else await self._store.registered(once.key)
         if once is not None and before is not None:
             once.check(before.request_hash)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+import asyncpg
+
 from eros_accounts.domain.credentials import Email
 from eros_accounts.domain.sessions import (
     FreshToken,
@@ -20,6 +22,7 @@ from eros_common.auth import ADMIN
 from eros_common.idempotency import KEPT, Once
 from eros_common.ids import SessionId, UserId
 
+# A key that was used for another address ends the statement, and nothing is stored.
 _REGISTER: Final = """
 WITH account AS (
     INSERT INTO accounts.users (id, email, password_hash, created_at)
@@ -34,7 +37,7 @@ WITH account AS (
     SELECT $7, $5, $8 FROM account
 ), registration AS (
     INSERT INTO accounts.registrations (key_hash, user_id, request_hash, created_at)
-    SELECT $11, id, $12, $6 FROM account WHERE $11::bytea IS NOT NULL ON CONFLICT DO NOTHING
+    SELECT $11, id, $12, $6 FROM account WHERE $11::bytea IS NOT NULL
 )
 SELECT scheduler.mark_due(ARRAY[id], ARRAY[''], $10, $9) FROM account
 """
@@ -144,20 +147,25 @@ class PostgresSessions:
         once: Once | None = None,
     ) -> bool:
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(
-                _REGISTER,
-                account.user_id,
-                account.email,
-                account.password_hash,
-                account.name,
-                session.session_id,
-                session.created_at,
-                session.token.digest,
-                session.token.expires_at,
-                night,
-                ANALYZE,
-                *((once.key, once.request) if once is not None else (None, None)),
-            )
+            try:
+                row = await connection.fetchrow(
+                    _REGISTER,
+                    account.user_id,
+                    account.email,
+                    account.password_hash,
+                    account.name,
+                    session.session_id,
+                    session.created_at,
+                    session.token.digest,
+                    session.token.expires_at,
+                    night,
+                    ANALYZE,
+                    *((once.key, once.request) if once is not None else (None, None)),
+                )
+            except asyncpg.UniqueViolationError as error:
+                if error.constraint_name != "registrations_pkey":
+                    raise
+                return False
         return row is not None
 
     async def registered(self, key_hash: bytes) -> Registered | None:

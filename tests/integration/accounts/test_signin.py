@@ -352,6 +352,24 @@ async def test_a_repeated_registration_is_the_same_account(accounts: Accounts) -
     renamed = accounts_pb2.RegisterRequest(email=email, password=PASSWORD, name="Bea")
     error = await refusal(accounts.stub.Register(renamed, metadata=key))
     assert fields(error) == ["Idempotency-Key"]
+    free = accounts_pb2.RegisterRequest(email=new_email(), password=PASSWORD, name="Ann")
+    assert fields(await refusal(accounts.stub.Register(free, metadata=key))) == ["Idempotency-Key"]
+    assert (await refusal(accounts.login(free.email))).code == "UNAUTHENTICATED"
     assert (await refusal(accounts.stub.Register(request))).code == "ALREADY_EXISTS"
     short = (("idempotency-key", "short"),)
     assert fields(await refusal(accounts.stub.Register(request, metadata=short)))
+
+
+async def test_of_two_calls_at_once_with_one_key_one_registers(accounts: Accounts) -> None:
+    key = (("idempotency-key", "twice-at-once"),)
+    emails = [new_email(), new_email()]
+    calls = [
+        accounts.stub.Register(
+            accounts_pb2.RegisterRequest(email=email, password=PASSWORD, name="Ann"), metadata=key
+        )
+        for email in emails
+    ]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert sum(isinstance(answer, accounts_pb2.RegisterResponse) for answer in answers) == 1
+    signed_in = await asyncio.gather(*map(accounts.login, emails), return_exceptions=True)
+    assert sum(isinstance(answer, accounts_pb2.LoginResponse) for answer in signed_in) == 1
