@@ -5,17 +5,26 @@ them there is no index: all who left since are looked for in one walk over the t
 shown them meanwhile, because accounts no longer knows them. Done twice, the second time when every
 list that was being made when they left is long finished. A month later the last that is left of
 them goes: the empty row of features by which market files learned of it, and the note itself.
+
+The walk locks nobody. Whoever's lists it finds are locked and changed after it, some at a time, so
+that nobody waits for longer than that takes.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
 from eros_common import logging
+from eros_common.ids import UserId
 from eros_matcher.ports import ListCache
 from eros_matcher.store_actions import drop_lists
+from eros_matcher.store_locks import lock_alone
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
 
 log = logging.get("matcher.erasures")
 
@@ -23,12 +32,19 @@ AGAIN_SECONDS: Final = 900.0
 KEPT_DAYS: Final = 30.0
 """Longer than any host goes without a new market file."""
 _AT_ONCE: Final = 1000
+_LISTS_AT_ONCE: Final = 200
+_WALK_SECONDS: Final = 600.0
+"""Whole tables are walked over: that may take longer than what a person waits for."""
 
 _DUE: Final = """
 SELECT user_id, swept_at IS NOT NULL AS again FROM matcher.erasures
 WHERE finished_at IS NULL
     AND (swept_at IS NULL OR swept_at < clock_timestamp() - $1 * interval '1 second')
 LIMIT $2 FOR UPDATE SKIP LOCKED
+"""
+_NAMED: Final = """
+SELECT user_id FROM matcher.recommendations WHERE others && $1
+UNION SELECT user_id FROM matcher.matches WHERE other_id = ANY ($1)
 """
 _FROM_RECOMMENDATIONS: Final = """
 UPDATE matcher.recommendations r SET
@@ -45,13 +61,14 @@ FROM (
         FROM unnest(r.others, r.scores, r.distances, r.reasons)
             WITH ORDINALITY u(other, score, distance, reason, place)
     ) o
-    WHERE r.others && $1
+    WHERE r.user_id = ANY ($2) AND r.others && $1
     GROUP BY r.user_id, r.list_date
 ) k
 WHERE r.user_id = k.user_id AND r.list_date = k.list_date
-RETURNING r.user_id
 """
-_FROM_MATCHES: Final = "DELETE FROM matcher.matches WHERE other_id = ANY ($1) RETURNING user_id"
+_FROM_MATCHES: Final = (
+    "DELETE FROM matcher.matches WHERE user_id = ANY ($2) AND other_id = ANY ($1)"
+)
 _FROM_THE_REST: Final = (
     "DELETE FROM matcher.decisions WHERE other_id = ANY ($1)",
     "SELECT matcher.forget_actions_with($1)",
@@ -79,30 +96,48 @@ class PostgresErasures:
 
     async def sweep(self, again_seconds: float = AGAIN_SECONDS) -> int:
         """Takes out whoever left; how many people that were."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            due = await connection.fetch(_DUE, again_seconds, _AT_ONCE)
-            if not due:
-                return 0
-            # Whole tables are walked over: that may take longer than a request may.
-            await connection.execute("SET LOCAL statement_timeout = 0")
-            users = [row["user_id"] for row in due]
-            named = await connection.fetch(_FROM_RECOMMENDATIONS, users)
-            named += await connection.fetch(_FROM_MATCHES, users)
-            for statement in _FROM_THE_REST:
-                await connection.execute(statement, users)
-            await drop_lists(connection, self._cache, sorted({row["user_id"] for row in named}))
-            await connection.execute(
-                "UPDATE matcher.erasures SET swept_at = clock_timestamp() WHERE user_id = ANY ($1)",
-                [row["user_id"] for row in due if not row["again"]],
-            )
-            await connection.execute(
-                "UPDATE matcher.erasures SET finished_at = clock_timestamp() "
-                "WHERE user_id = ANY ($1)",
-                [row["user_id"] for row in due if row["again"]],
-            )
-        log.info("swept", people=len(users), lists=len(named))
-        return len(users)
+        async with self._pool.acquire() as connection:
+            async with connection.transaction():
+                # Whoever else sweeps at the same time leaves these out.
+                due = await connection.fetch(_DUE, again_seconds, _AT_ONCE)
+                if not due:
+                    return 0
+                gone = [row["user_id"] for row in due]
+                await _take_time(connection)
+                rows = await connection.fetch(_NAMED, gone, timeout=_WALK_SECONDS)
+            named = [row["user_id"] for row in rows]
+            for start in range(0, len(named), _LISTS_AT_ONCE):
+                await self._take_out(connection, gone, named[start : start + _LISTS_AT_ONCE])
+            async with connection.transaction():
+                await _take_time(connection)
+                for statement in _FROM_THE_REST:
+                    await connection.execute(statement, gone, timeout=_WALK_SECONDS)
+                for column, again in (("swept_at", False), ("finished_at", True)):
+                    await connection.execute(
+                        f"UPDATE matcher.erasures SET {column} = clock_timestamp() "  # noqa: S608
+                        "WHERE user_id = ANY ($1)",
+                        [row["user_id"] for row in due if row["again"] is again],
+                    )
+        log.info("swept", people=len(gone), lists=len(named))
+        return len(gone)
+
+    async def _take_out(
+        self, connection: PoolConnectionProxy, gone: Sequence[UserId], named: Sequence[UserId]
+    ) -> None:
+        """Out of the lists of these people. Locked first, as by whoever else changes lists: else
+        two could wait for each other's rows, and who is copying the old lists to the cache would
+        put them there after they were dropped."""
+        async with connection.transaction():
+            await lock_alone(connection, named)
+            await connection.execute(_FROM_RECOMMENDATIONS, gone, named)
+            await connection.execute(_FROM_MATCHES, gone, named)
+            await drop_lists(connection, self._cache, named)
 
     async def forget(self, kept_days: float = KEPT_DAYS) -> None:
         """Removes what is left of whoever is taken out of everything since so many days."""
         await self._pool.execute(_FORGET, kept_days)
+
+
+async def _take_time(connection: PoolConnectionProxy) -> None:
+    """The server cuts off none of this transaction's statements."""
+    await connection.execute("SET LOCAL statement_timeout = 0")

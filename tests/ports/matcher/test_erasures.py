@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 import asyncpg
 
@@ -11,12 +13,19 @@ from eros_matcher.features.model import FIRST_VERSION
 from eros_matcher.ports import ListCache, ListKind
 from eros_matcher.store_erasures import PostgresErasures
 from eros_matcher.store_features import save_records
+from eros_matcher.store_lists import PostgresLists
 from eros_matcher.store_models import PostgresModels
-from tests.ports.matcher.lists import NOW
+from tests.ports.matcher.lists import NOW, TODAY, a_list, person
+from tests.ports.matcher.test_lists import write
 from tests.unit.matcher.crowd import a_crowd
 
 
 class NoCache(ListCache):
+    """Keeps nothing; notes whose lists were dropped."""
+
+    def __init__(self) -> None:
+        self.dropped: list[UserId] = []
+
     async def get(self, kind: ListKind, user: UserId) -> bytes | None:
         return None
 
@@ -24,6 +33,7 @@ class NoCache(ListCache):
         pass
 
     async def drop(self, users: Iterable[UserId]) -> bool:
+        self.dropped += users
         return True
 
 
@@ -32,16 +42,20 @@ async def _count(pool: asyncpg.Pool, table: str, user: UserId) -> int:
     return int(await pool.fetchval(query, user))
 
 
+async def _forget(postgres_url: str, user: UserId) -> None:
+    admin = await asyncpg.connect(postgres_url)
+    try:
+        await admin.execute("SELECT matcher.forget($1)", [user])
+    finally:
+        await admin.close()
+
+
 async def test_of_features_an_id_stays_for_a_month(pool: asyncpg.Pool, postgres_url: str) -> None:
     await PostgresModels(pool).ensure_first(NOW)
     gone, stays = a_crowd(2)
     async with pool.acquire() as connection, connection.transaction():
         await save_records(connection, [gone, stays], FIRST_VERSION, NOW)
-    admin = await asyncpg.connect(postgres_url)
-    try:
-        await admin.execute("SELECT matcher.forget($1)", [gone.user_id])
-    finally:
-        await admin.close()
+    await _forget(postgres_url, gone.user_id)
     assert await _count(pool, "vectors", gone.user_id) == 0
     row = await pool.fetchrow("SELECT * FROM matcher.features WHERE user_id = $1", gone.user_id)
     assert row is not None
@@ -61,3 +75,44 @@ async def test_of_features_an_id_stays_for_a_month(pool: asyncpg.Pool, postgres_
     for table in ("features", "erasures"):
         assert await _count(pool, table, gone.user_id) == 0
     assert await _count(pool, "features", stays.user_id) == 1
+
+
+async def test_lists_that_are_being_copied_are_changed_and_dropped_after_that(
+    pool: asyncpg.Pool, postgres_url: str
+) -> None:
+    me, you, gone = map(person, (1, 2, 3))
+    yesterday = TODAY - timedelta(days=1)
+    await write(
+        pool,
+        daily=[a_list(me, [gone, you]), a_list(you, [gone], day=yesterday), a_list(you, [me])],
+        beyond=[a_list(me, [you, gone]), a_list(you, [me])],
+    )
+    await _forget(postgres_url, gone)
+    lists, cache = PostgresLists(pool), NoCache()
+    async with lists.locked([me]):
+        sweeping = asyncio.create_task(PostgresErasures(pool, cache).sweep())
+        while not sweeping.done() and not await _somebody_waits(pool):
+            await asyncio.sleep(0)
+        assert not cache.dropped
+    assert await sweeping == 1
+    assert sorted(cache.dropped) == [me, you]
+    found = await lists.current([me, you], yesterday)
+    others = {
+        user: [
+            [one.other_id for one in both.suggestions] for both in (now.daily, now.beyond) if both
+        ]
+        for user, now in found.items()
+    }
+    assert others == {me: [[you], [you]], you: [[me], [me]]}
+    assert await lists.daily_on(you, yesterday) is None
+
+
+async def _somebody_waits(pool: asyncpg.Pool) -> bool:
+    return bool(
+        await pool.fetchval(
+            """
+            SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            """
+        )
+    )
