@@ -44,7 +44,23 @@ class PostgresActions:
         """Raises NotFound for a match that is not the person's, or that is hidden. Analysis of the
         person is due then, as of ``night``. A repeat of ``once`` is answered as the first was, and
         changes nothing whatever was done since; InvalidArgument if it asks for something else."""
+        try:
+            return await self._act(user, match_id, action, at, night, once)
+        except _Repeated as repeated:
+            return repeated.outcome
+
+    async def _act(
+        self,
+        user: UserId,
+        match_id: UUID,
+        action: Action,
+        at: datetime,
+        night: datetime,
+        once: Once | None,
+    ) -> Outcome:
         async with self._pool.acquire() as connection, connection.transaction():
+            # Before the match is looked for: it may be gone by now.
+            await _refuse_repeat(connection, user, once)
             other = await _other_of(connection, user, match_id)
             if other is None:
                 raise NotFound("you have no such match")
@@ -52,8 +68,8 @@ class PostgresActions:
             await connection.execute(_MARK_DUE, [user], night)
             # Both, so that of two likes at the same moment the second sees the first.
             await lock_alone(connection, [user, other])
-            if once is not None and (known := await _answered(connection, user, once)):
-                return known
+            # The first may have come at the same time.
+            await _refuse_repeat(connection, user, once)
             before = await connection.fetchval(_DECIDED, user, other)
             hidden = await connection.fetchval(
                 "SELECT true FROM matcher.hidden WHERE user_id = $1 AND other_id = $2", user, other
@@ -131,14 +147,23 @@ async def drop_lists(
         )
 
 
-async def _answered(connection: PoolConnectionProxy, user: UserId, once: Once) -> Outcome | None:
+class _Repeated(Exception):
+    """Was done before. Raised, so that whatever this transaction did until here is undone."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__()
+        self.outcome = outcome
+
+
+async def _refuse_repeat(connection: PoolConnectionProxy, user: UserId, once: Once | None) -> None:
+    if once is None:
+        return
     row = await connection.fetchrow(
         "SELECT * FROM matcher.answered WHERE user_id = $1 AND key_hash = $2", user, once.key
     )
-    if row is None:
-        return None
-    once.check(row["request_hash"])
-    return Outcome(Action(row["action"]), mutual=row["mutual"])
+    if row is not None:
+        once.check(row["request_hash"])
+        raise _Repeated(Outcome(Action(row["action"]), mutual=row["mutual"]))
 
 
 async def _keep_answer(

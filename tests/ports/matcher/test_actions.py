@@ -8,7 +8,8 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from eros_common.errors import NotFound
+from eros_common.errors import InvalidArgument, NotFound
+from eros_common.idempotency import Once
 from eros_common.ids import UserId
 from eros_matcher.domain.actions import Action, Outcome
 from eros_matcher.domain.lists import match_id
@@ -72,6 +73,46 @@ async def test_another_action_replaces_and_a_repeat_changes_nothing(
     decisions = await pool.fetch("SELECT * FROM matcher.decisions")
     assert [tuple(row) for row in decisions] == [(ME, YOU, Action.LIKE, NOW)]
     assert cache.dropped == [ME, ME, ME]
+
+
+async def test_a_repeat_under_its_key_has_no_effect_whatever_was_done_since(
+    pool: asyncpg.Pool, actions: PostgresActions, postgres_url: str
+) -> None:
+    admin = await asyncpg.connect(postgres_url)
+    try:
+        await pool.execute(
+            "SELECT scheduler.mark_due($1::uuid[], '{UTC}', 1::smallint, $2)", [ME], NOW
+        )
+        once = Once(b"k" * 32, b"r" * 32)
+        first = await actions.act(ME, MINE, Action.LIKE, NOW, NOW, once)
+        # Analysis went on since, and failed twice.
+        later = NOW + timedelta(hours=1)
+        await admin.execute("UPDATE scheduler.jobs SET attempts = 2, due_at = $1", later)
+        jobs = await admin.fetch("SELECT * FROM scheduler.jobs ORDER BY kind")
+
+        assert await actions.act(ME, MINE, Action.LIKE, NOW, NOW, once) == first
+        assert await admin.fetch("SELECT * FROM scheduler.jobs ORDER BY kind") == jobs
+        # Even if the other has left and is on no list any more.
+        await pool.execute("DELETE FROM matcher.matches")
+        assert await actions.act(ME, MINE, Action.LIKE, NOW, NOW, once) == first
+        with pytest.raises(InvalidArgument):
+            await actions.act(ME, MINE, Action.SKIP, NOW, NOW, Once(once.key, b"s" * 32))
+        assert len(await log_of(pool)) == 1
+    finally:
+        await admin.close()
+
+
+async def test_of_two_repeats_at_the_same_moment_one_acts(
+    pool: asyncpg.Pool, actions: PostgresActions
+) -> None:
+    for number in range(10):
+        once = Once(bytes([number]) * 32, b"r" * 32)
+        await pool.execute("DELETE FROM matcher.decisions")
+        one, two = await asyncio.gather(
+            *(actions.act(ME, MINE, Action.LIKE, NOW, NOW, once) for _ in range(2))
+        )
+        assert one == two
+        assert len(await log_of(pool)) == number + 1
 
 
 async def test_a_view_decides_nothing(
