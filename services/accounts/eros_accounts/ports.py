@@ -196,7 +196,8 @@ class LeavingStore(Protocol):
         ...
 
     async def forget(self, before: datetime) -> None:
-        """Forgets that people left, of those who did before."""
+        """Forgets that people left, of those who did before, and deletes once more all that any
+        schema holds of them: requests that were under way then may have written after that."""
         ...
 
 

@@ -24,6 +24,9 @@ WHERE p.proname = $1 AND oidvectortypes(p.proargtypes) = $2
     AND has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE')
 ORDER BY n.nspname
 """
+# A sign-in that is being stored keeps hold of the row (`FOR KEY SHARE`). It is waited for here, so
+# that the next statement, which collects the sessions, sees its own.
+_HOLD: Final = "SELECT FROM accounts.users WHERE id = $1 FOR UPDATE"
 _DELETE: Final = """
 WITH gone AS (
     DELETE FROM accounts.users WHERE id = $1 RETURNING id
@@ -37,7 +40,12 @@ SELECT user_id FROM accounts.erasures WHERE swept_at IS NULL OR swept_at < $1
 ORDER BY swept_at NULLS FIRST LIMIT 100
 """
 _SWEPT: Final = "UPDATE accounts.erasures SET swept_at = $2 WHERE user_id = $1"
-_FORGET: Final = "DELETE FROM accounts.erasures WHERE requested_at < $1 AND swept_at > requested_at"
+_FORGET: Final = """
+DELETE FROM accounts.erasures WHERE user_id = (
+    SELECT user_id FROM accounts.erasures WHERE requested_at < $1 AND swept_at > requested_at
+    LIMIT 1 FOR UPDATE SKIP LOCKED
+) RETURNING user_id
+"""
 
 
 class PostgresLeaving:
@@ -48,11 +56,11 @@ class PostgresLeaving:
 
     async def delete(self, user_id: UserId, now: datetime) -> list[Revoked] | None:
         async with self._database.connection() as connection, connection.transaction():
+            await connection.execute(_HOLD, user_id)
             sids = await connection.fetchval(_DELETE, user_id, now)
             if sids is None:
                 return None
-            for schema in await _schemas(connection, "forget", "uuid[]"):
-                await connection.execute(f"SELECT {schema}.forget($1::uuid[])", [user_id])
+            await _remove(connection, user_id)
         return [Revoked(SessionId(sid), now) for sid in sids]
 
     async def export(self, user_id: UserId) -> dict[str, Any]:
@@ -75,8 +83,25 @@ class PostgresLeaving:
             await connection.execute(_SWEPT, user_id, now)
 
     async def forget(self, before: datetime) -> None:
-        async with self._database.connection() as connection:
-            await connection.execute(_FORGET, before)
+        # A transaction each: many at once would hold many locks.
+        while await self._forget_one(before):
+            pass
+
+    async def _forget_one(self, before: datetime) -> bool:
+        async with self._database.connection() as connection, connection.transaction():
+            user_id = await connection.fetchval(_FORGET, before)
+            if user_id is None:
+                return False
+            # What requests wrote that were under way when the account went: no other table knows
+            # by itself that there is nobody any more.
+            await _remove(connection, user_id)
+            return True
+
+
+async def _remove(connection: PoolConnectionProxy, user_id: UserId) -> None:
+    """All that any schema holds of the person."""
+    for schema in await _schemas(connection, "forget", "uuid[]"):
+        await connection.execute(f"SELECT {schema}.forget($1::uuid[])", [user_id])
 
 
 async def _schemas(connection: PoolConnectionProxy, function: str, arguments: str) -> list[str]:

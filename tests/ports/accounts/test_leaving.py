@@ -1,0 +1,98 @@
+"""Leaving while requests of the same person are under way."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from eros_accounts.domain.sessions import new_session
+from eros_accounts.store_database import Database
+from eros_accounts.store_leaving import PostgresLeaving
+from eros_accounts.store_sessions import PostgresSessions
+from eros_common.ids import UserId
+from tests.ports.accounts.people import LIFETIMES, NOW, register
+from tests.support.traces import rows_with
+
+LATER = NOW + timedelta(minutes=20)
+# What requests of the person write that only look at the token.
+_WRITES = (
+    """INSERT INTO assistant.conversations (id, user_id, created_at, updated_at)
+    VALUES (gen_random_uuid(), $1, now(), now())""",
+    "INSERT INTO matcher.blocks (user_id, other_id, at) VALUES ($1, gen_random_uuid(), now())",
+    """INSERT INTO matcher.answered (user_id, key_hash, request_hash, action, mutual, at)
+    VALUES ($1, sha256('key'), sha256('request'), 1, false, now())""",
+    "SELECT scheduler.mark_due(ARRAY[$1::uuid], ARRAY[''], 1::smallint, now())",
+)
+
+
+@pytest.fixture
+def leaving(database: Database) -> PostgresLeaving:
+    return PostgresLeaving(database)
+
+
+async def _erasures(admin: asyncpg.Connection, user_id: UserId) -> int:
+    query = "SELECT count(*) FROM accounts.erasures WHERE user_id = $1"
+    return int(await admin.fetchval(query, user_id))
+
+
+async def test_a_sign_in_that_is_being_stored_ends_with_the_account(
+    sessions: PostgresSessions, leaving: PostgresLeaving, admin: asyncpg.Connection
+) -> None:
+    member = await register(sessions)
+    late = new_session(NOW, LIFETIMES)
+    async with admin.transaction():
+        # As a sign-in does it, half-way.
+        hold = "SELECT FROM accounts.users WHERE id = $1 FOR KEY SHARE"
+        await admin.execute(hold, member.user_id)
+        await admin.execute(
+            "INSERT INTO accounts.sessions (sid, user_id, created_at, expires_at) "
+            "VALUES ($1, $2, $3, $4)",
+            *(late.session_id, member.user_id, NOW, late.token.expires_at),
+        )
+        deleting = asyncio.create_task(leaving.delete(member.user_id, NOW))
+        waits = (
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        async with asyncio.timeout(20):
+            while not await admin.fetchval(waits):
+                # Within a transaction, what is seen of others stays as it was first seen.
+                await admin.execute("SELECT pg_stat_clear_snapshot()")
+    ended = await deleting
+    assert ended is not None
+    assert {revoked.session_id for revoked in ended} == {member.session_id, late.session_id}
+
+
+async def test_what_was_written_while_somebody_left_goes_with_the_last_sweep(
+    sessions: PostgresSessions, leaving: PostgresLeaving, admin: asyncpg.Connection
+) -> None:
+    people = [(await register(sessions)).user_id for _ in range(3)]
+    for user_id in people:
+        assert await leaving.delete(user_id, NOW) is not None
+        for statement in _WRITES:
+            await admin.execute(statement, user_id)
+        await leaving.swept(user_id, LATER)
+    left = {"assistant.conversations", "matcher.answered", "matcher.blocks", "scheduler.jobs"}
+    assert set(await rows_with(admin, str(people[0]))) >= left
+
+    await leaving.forget(NOW)
+    assert set(await rows_with(admin, str(people[0]))) >= left, "not before its time"
+    await leaving.forget(LATER)
+    for user_id in people:
+        assert await _erasures(admin, user_id) == 0
+        named = await rows_with(admin, str(user_id))
+        # Dropped from the cache by the services, within a second.
+        assert not [table for table in named if not table.endswith(".cache_drops")]
+
+
+async def test_whoever_stays_is_left_alone(
+    sessions: PostgresSessions, leaving: PostgresLeaving
+) -> None:
+    member = await register(sessions)
+    await leaving.forget(LATER)
+    assert await sessions.credentials(member.email) is not None
+    assert await leaving.delete(UserId(uuid4()), NOW) is None
