@@ -3,7 +3,8 @@
 The sorted set ``{revoked}:sids`` holds session ids by the wall second (since 1970) until which
 tokens of theirs may still be around; the channel ``revoked`` carries each id when it is added and
 ``{revoked}:version`` counts the additions. The channel makes it quick; a poll of the version twice
-a second makes it true, and reads the set only when there is something new.
+a second makes it true, and reads the set only when there is something new. What is there already
+may be added again and again: nobody hears of it.
 """
 
 from __future__ import annotations
@@ -26,12 +27,15 @@ KEY: Final = "{revoked}:sids"
 VERSION_KEY: Final = "{revoked}:version"
 CHANNEL: Final = "revoked"
 POLL_SECONDS: Final = 0.5
+# A version begins with the second, so that none comes back after Valkey lost its data.
 # A cluster passes on to all its nodes what is published at one.
 _REVOKE: Final = """
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
-redis.call('ZADD', KEYS[1], 'GT', ARGV[2], ARGV[3])
-redis.call('INCR', KEYS[2])
-redis.call('PUBLISH', ARGV[4], ARGV[3])
+if redis.call('ZADD', KEYS[1], 'GT', 'CH', ARGV[2], ARGV[3]) == 1 then
+    redis.call('SET', KEYS[2], math.floor(ARGV[1]), 'NX')
+    redis.call('INCR', KEYS[2])
+    redis.call('PUBLISH', ARGV[4], ARGV[3])
+end
 """
 
 log = logging.get("auth.revocations")
@@ -120,8 +124,9 @@ class RevocationMirror:
             known = {sid: until for sid, until in self._revoked.items() if until > now}
             for member, until in cast("list[tuple[bytes | str, float]]", found):
                 known[_text(member)] = until
+            if known.keys() != self._revoked.keys():
+                self._changes += 1
             self._revoked = known
-            self._changes += 1
             self._version = version
 
     async def _listen(self) -> None:
