@@ -17,6 +17,7 @@ from eros_cli.commands import (
     import_people,
     jobs,
     keys,
+    release,
     run,
     setup,
     simulate,
@@ -41,7 +42,7 @@ def _root() -> None:
 
 
 for command in (
-    *(run, up, import_people, admin, jobs, doctor, backup, keys, soak),
+    *(run, up, import_people, admin, jobs, doctor, backup, keys, release, soak),
     *(simulate, bench, evaluate, setup, test, check),
 ):
     command.register(app)

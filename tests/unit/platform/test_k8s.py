@@ -186,6 +186,22 @@ def test_every_pod_is_restricted(name: str) -> None:
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
+@pytest.mark.parametrize("name", ["staging", "production"])
+def test_runbooks_are_where_the_overlay_says(name: str) -> None:
+    (rules,) = objects("PrometheusRule", name).values()
+    text = (manifests.FOLDER / f"overlays/{name}/kustomization.yaml").read_text("utf-8")
+    host = re.findall(r"RUNBOOK_HOST=(\S+)", text)
+    urls = [
+        rule["annotations"]["runbook_url"]
+        for group in rules["spec"]["groups"]
+        for rule in group["rules"]
+    ]
+    assert urls
+    assert {url.split("/")[2] for url in urls} == set(host)
+    # It configures the build and is no object of the cluster.
+    assert "eros-operations" not in objects("ConfigMap", name)
+
+
 def test_production_runs_images_by_digest() -> None:
     for container in containers("production"):
         assert re.search(r"@sha256:[0-9a-f]{64}$", container.spec["image"]), container.spec["image"]

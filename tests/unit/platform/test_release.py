@@ -1,0 +1,70 @@
+"""Digests of what was pushed, in the production overlay."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from eros_cli.mesh.faults import MeshError
+from eros_cli.operations.release import images_of, read_pushed, write_digests
+from eros_cli.paths import CHECKOUT
+
+REGISTRY = "registry.acme.test:5000/eros"
+PRODUCTION = CHECKOUT / "k8s/overlays/production/kustomization.yaml"
+
+
+@pytest.fixture
+def overlay(tmp_path: Path) -> Path:
+    return Path(shutil.copy(PRODUCTION, tmp_path / "kustomization.yaml"))
+
+
+def pushed(folder: Path, name: str, **fields: str) -> None:
+    data = {
+        "image.name": f"{REGISTRY}/{name}:1.2,{REGISTRY}/{name}:1",
+        "containerimage.digest": f"sha256:{len(name):064x}",
+        **fields,
+    }
+    (folder / f"{name}.json").write_text(json.dumps(data))
+
+
+def test_every_image_and_nothing_else_is_changed(overlay: Path, tmp_path: Path) -> None:
+    before = overlay.read_text()
+    images = images_of(overlay)
+    assert len(images) == 7
+    for image in images:
+        pushed(tmp_path, image.partition("/")[2])
+    write_digests(overlay, read_pushed(tmp_path, images))
+    after = overlay.read_text()
+    for one in yaml.safe_load(after)["images"]:
+        short = one["name"].partition("/")[2]
+        assert one["newName"] == f"{REGISTRY}/{short}"
+        assert one["digest"] == f"sha256:{len(short):064x}"
+    changed = ("    newName:", "    digest:")
+    kept = [line for line in before.splitlines() if not line.startswith(changed)]
+    assert [line for line in after.splitlines() if not line.startswith(changed)] == kept
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"containerimage.digest": "sha256:12"}, "is no digest"),
+        ({"containerimage.digest": f"sha256:{0:064x}"}, "no image has this digest"),
+        ({"image.name": "registry/eros/x\n    evil: 1"}, "is no image's name"),
+    ],
+)
+def test_what_is_wrong_changes_nothing(
+    overlay: Path, tmp_path: Path, fields: dict[str, str], said: str
+) -> None:
+    images = images_of(overlay)
+    for image in images[1:]:
+        pushed(tmp_path, image.partition("/")[2])
+    with pytest.raises(MeshError, match="was this image built"):
+        read_pushed(tmp_path, images)
+    pushed(tmp_path, images[0].partition("/")[2], **fields)
+    with pytest.raises(MeshError, match=said):
+        read_pushed(tmp_path, images)
+    assert overlay.read_text() == PRODUCTION.read_text()
