@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
 from eros.accounts.v1 import accounts_pb2
+from eros.scheduler.v1 import scheduler_pb2, work_pb2
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.operator import open_operator
-from tests.support.people import PASSWORD, Person, refused, sign_up, succeeded
+from tests.support.people import PASSWORD, WHOLE, Person, refused, sign_up, succeeded
 
 CHROMIUM = shutil.which("chromium")
 
@@ -118,8 +121,34 @@ async def test_a_session_from_sign_in_to_sign_out(
     refused(await browser.post("/retry", json=retry), 401, "UNAUTHENTICATED")
 
 
+async def state_of(mesh: Mesh, person: Person) -> int:
+    """Of their `match`."""
+    async with open_operator(mesh.environment()) as operator:
+        request = scheduler_pb2.ListJobsRequest(user_id=uuid.UUID(person.user_id).bytes)
+        jobs = (await operator.scheduler.ListJobs(request)).jobs
+    (job,) = [job for job in jobs if job.kind == work_pb2.JOB_KIND_MATCH]
+    return job.state
+
+
+async def give_up(mesh: Mesh, person: Person) -> None:
+    """As after too many failures of their `match`."""
+    connection = await asyncpg.connect(mesh.environment()["DATABASE_URL"])
+    try:
+        done = await connection.execute(
+            "UPDATE scheduler.jobs SET state = 'x', attempts = 9, last_error = 'it would not' "
+            "WHERE user_id = $1 AND kind = $2",
+            person.user_id,
+            work_pb2.JOB_KIND_MATCH,
+        )
+    finally:
+        await connection.close()
+    assert done == "UPDATE 1"
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not on PATH")
-async def test_in_a_browser(mesh: Mesh, admin: Person, tmp_path: Path) -> None:
+async def test_in_a_browser(
+    mesh: Mesh, gateway: httpx.AsyncClient, admin: Person, tmp_path: Path
+) -> None:
     """By keyboard, in both themes, on a phone; screenshots are kept in EROS_SCREENSHOTS."""
     from playwright.async_api import async_playwright
 
@@ -144,6 +173,17 @@ async def test_in_a_browser(mesh: Mesh, admin: Person, tmp_path: Path) -> None:
         assert await page.locator("#workers li").count() == 2
         assert "match" in await page.locator("#queue").inner_text()
         await page.screenshot(path=shots / "console-light.png", full_page=True)
+
+        # A job that was given up is there by itself, and retried by one button.
+        unlucky = await sign_up(gateway, **WHOLE)
+        await give_up(mesh, unlucky)
+        retry = page.locator(f"#dead button[aria-label$='{unlucky.user_id}']")
+        await retry.wait_for()
+        assert "it would not" in await page.locator("#dead").inner_text()
+        await page.screenshot(path=shots / "console-given-up.png", full_page=True)
+        await retry.press("Enter")
+        await retry.wait_for(state="detached")
+        assert await state_of(mesh, unlucky) != scheduler_pb2.JOB_STATE_DEAD
 
         await page.focus("#theme")
         await page.keyboard.press("Enter")
