@@ -31,9 +31,11 @@ async def pinging(url: str, found: dict[str, float]) -> AsyncIterator[None]:
         cwd=Path(__file__).parents[1],
     )
     assert process.stdout is not None
+    assert process.stdin is not None
     try:
         await process.stdout.readline()
         yield
+        process.stdin.close()
         answer, _ = await process.communicate()
         found.update(json.loads(answer))
     finally:

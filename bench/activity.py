@@ -28,7 +28,7 @@ from eros_activity.domain.people import Interaction, Rules, UserKey
 from eros_activity.lookout import Lookout
 from eros_activity.store_valkey import ValkeyPeople
 from eros_activity.store_valkey_log import ValkeyLog
-from eros_activity.touching import Touches
+from eros_activity.touching import GATHERED_SECONDS, Touches
 from eros_activity.valkey_functions import Functions
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import MeshOptions, Part
@@ -150,7 +150,7 @@ async def _touch(
     """Access-log messages of several gateway threads at once, for so many seconds."""
     clock = SystemClock()
     lookout = Lookout(log, clock, silence_seconds=2.0, heartbeat_seconds=60.0)
-    touches = Touches(people, lookout, clock)
+    touches = Touches(people, lookout, clock, gathered_seconds=GATHERED_SECONDS)
     writing = asyncio.create_task(touches.run())
     messages = _messages(keys)
     count = 0

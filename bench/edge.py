@@ -34,12 +34,12 @@ from eros_cli.mesh.options import MeshOptions, NightClock, Part
 from eros_common.redis import Valkey, open_redis
 
 _PEOPLE: Final = 400
-_SLEEPERS: Final = 6000
-_SECONDS: Final = 1.5
+_SLEEPERS: Final = 5000
+_SECONDS: Final = 1.0
 _READ_RATE: Final = 200.0
-_ROUTE_RATE: Final = 80.0
+_ROUTE_RATE: Final = 100.0
 _ROUNDS: Final = 3
-_NIGHT_SECONDS: Final = 3.0
+_NIGHT_SECONDS: Final = 2.0
 _SETTINGS: Final = {
     "EROS_RATE_PER_SECOND": "0",
     "EROS_RATE_SIGN_IN_PER_MINUTE": "0",
@@ -50,7 +50,7 @@ _SETTINGS: Final = {
     "EROS_HASH_PASSES": "1",
 }
 _SERVERS: Final = ("DATABASE_URL", "REDIS_URL", "ACTIVITY_REDIS_URL", "CACHE_REDIS_URL")
-_SETTLE_SECONDS: Final = 0.3
+_SETTLE_SECONDS: Final = 0.2
 _WORKER: Final = "worker-1"
 _HEARTBEAT: Final = Route("POST", "/heartbeat", IN_USE)
 _DAILY: Final = Route("GET", "/matches/daily")

@@ -17,7 +17,7 @@ from eros_activity.servicer import ActivityServicer
 from eros_activity.store_valkey import ValkeyPeople
 from eros_activity.store_valkey_log import ValkeyLog
 from eros_activity.store_valkey_sources import ValkeySources
-from eros_activity.touching import Touches
+from eros_activity.touching import GATHERED_SECONDS, Touches
 from eros_activity.valkey_functions import Functions
 from eros_activity.watching import Watching
 from eros_common.lifecycle import App, main
@@ -52,7 +52,7 @@ async def compose(app: App[ActivitySettings]) -> None:
         heartbeat_seconds=settings.heartbeat_interval_seconds,
     )
     hub = Hub(transitions, lookout, clock)
-    touches = Touches(people, lookout, clock)
+    touches = Touches(people, lookout, clock, gathered_seconds=GATHERED_SECONDS)
     keeper = Keeper(
         people,
         hub,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from eros_activity.domain.people import Interaction, UserKey
+from eros_activity.touching import Touches
 from eros_common.errors import Unavailable
 from tests.unit.activity.parts import INTERVAL, Parts, background, settle, user
 
@@ -101,3 +102,21 @@ async def test_a_cancelled_caller_takes_nothing_with_it() -> None:
         parts.clock.advance(1)
         await parts.touches.apply([parts.seen(user(3))], patience_seconds=LONG)
     assert set(await parts.people.recent(3)) == {user(1), user(2), user(3)}
+
+
+async def test_what_comes_soon_after_a_write_began_shares_the_next() -> None:
+    parts = Parts.of()
+    touches = Touches(parts.people, parts.lookout, parts.clock, gathered_seconds=1.0)
+    async with background(touches.run):
+        for number in range(3):
+            touches.submit([parts.seen(user(number))])
+            await settle()
+        # The first waited for nobody.
+        assert [len(batch) for batch in parts.people.touched] == [1]
+        parts.clock.advance(1.0)
+        await settle()
+        assert [len(batch) for batch in parts.people.touched] == [1, 2]
+        parts.clock.advance(5.0)
+        touches.submit([parts.seen(user(3))])
+        await settle()
+        assert [len(batch) for batch in parts.people.touched] == [1, 2, 1]
