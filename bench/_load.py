@@ -39,11 +39,13 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came back. Latencies are milliseconds, one for each answer; ``statuses`` counts them."""
+    """What came back. Latencies are milliseconds, one for each answer; ``statuses`` counts them,
+    ``served`` are the latencies of those with 200."""
 
     seconds: float
     latencies: list[float] = field(default_factory=list)
     statuses: dict[str, int] = field(default_factory=dict)
+    served: list[float] = field(default_factory=list)
 
     @property
     def count(self) -> int:
@@ -132,6 +134,7 @@ def _carry_out(order: Order) -> Outcome:
         poller.register(connection.socket.fileno(), select.EPOLLIN)
     free = deque(by_file.values())
     latencies: list[float] = []
+    served: list[float] = []
     statuses: Counter[str] = Counter()
     started = time.perf_counter()
     end = started + order.seconds
@@ -160,13 +163,16 @@ def _carry_out(order: Order) -> Outcome:
             connection = by_file[file]
             status = connection.receive()
             if status is not None:
-                latencies.append((time.perf_counter() - connection.began) * 1000)
+                latency = (time.perf_counter() - connection.began) * 1000
+                latencies.append(latency)
+                if status == b"200":
+                    served.append(latency)
                 statuses[status.decode()] += 1
                 free.append(connection)
                 busy -= 1
     for connection in by_file.values():
         connection.socket.close()
-    return Outcome(time.perf_counter() - started, latencies, dict(statuses))
+    return Outcome(time.perf_counter() - started, latencies, dict(statuses), served)
 
 
 def cpu_seconds(pids: Sequence[int]) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -18,6 +19,14 @@ from eros_common.policy import Policy, policies, service_descriptor
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 AddServicer = Callable[[Any, Any], None]
 """A generated ``add_XServicer_to_server(servicer, server)``."""
+
+
+def _tells_no_header(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("Invalid encoding on")
+
+
+# Of a header that is not UTF-8 it logs the bytes, secrets or not, with a traceback for each look.
+logging.getLogger("grpc._cython.cygrpc").addFilter(_tells_no_header)
 
 
 class CannotListen(Exception):

@@ -47,7 +47,9 @@ class _Loaded:
         self._embedded: Embedded | None = None
 
     def __call__(self) -> Embedded:
-        assert self._embedded is not None, "asked before SERVING"
+        if self._embedded is None:
+            # The port is open before health says so.
+            raise Unavailable("the assistant is still starting", retry_after=2)
         return self._embedded
 
     def put(self, embedded: Embedded) -> None:

@@ -83,7 +83,7 @@ class GatewaySettings(TelemetrySettings, PeerSettings):
     gateway_threads: int = Field(0, ge=0, le=256)
     """0: as many as there are cores."""
     gateway_max_connections: int = Field(20_000, ge=1)
-    gateway_max_reads: int = Field(128, ge=1)
+    gateway_max_reads: int = Field(64, ge=1)
     """Reads under way at once per endpoint and Envoy; more are answered 503 at once, so that those
     that are let in stay quick. Writes, sign-ins and heartbeats have their own, wider limit."""
     gateway_max_requests: int = Field(1024, ge=1)

@@ -29,7 +29,7 @@ _LUA: Final = (
     "status.lua",
     "etag.lua",
     "cached.lua",
-    "lists.lua",
+    "bodies.lua",
     "edge.lua",
 )
 

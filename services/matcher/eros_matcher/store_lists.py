@@ -43,6 +43,13 @@ SELECT d.user_id, d.other_id FROM {_PAIRS} JOIN matcher.decisions d USING (user_
 UNION
 SELECT p.user_id, p.other_id FROM {_PAIRS} JOIN matcher.erasures e ON e.user_id = p.other_id
 """  # noqa: S608 - a constant
+# Whom the sweep has at this moment it takes out a quarter of an hour later: nobody waits for it.
+_LOOK_AGAIN = """
+UPDATE matcher.erasures SET swept_at = NULL, finished_at = NULL WHERE user_id IN (
+    SELECT user_id FROM matcher.erasures
+    WHERE user_id = ANY ($1) AND swept_at IS NOT NULL FOR UPDATE SKIP LOCKED
+)
+"""
 _MATCH_COLUMNS = (
     *("user_id", "list_date", "other_id", "rank", "match_id", "source", "score", "distance_km"),
     *("reasons", "model_version", "market_version", "created_at"),
@@ -130,6 +137,7 @@ async def write_daily(connection: PoolConnectionProxy, lists: Sequence[MatchList
         columns=_MATCH_COLUMNS,
         records=[row for matches in lists for row in _match_rows(matches)],
     )
+    await _look_again(connection, lists)
 
 
 async def write_beyond(connection: PoolConnectionProxy, lists: Sequence[MatchList]) -> None:
@@ -150,6 +158,13 @@ async def write_beyond(connection: PoolConnectionProxy, lists: Sequence[MatchLis
         columns=_BEYOND_COLUMNS,
         records=[_beyond_row(matches) for matches in lists],
     )
+    await _look_again(connection, lists)
+
+
+async def _look_again(connection: PoolConnectionProxy, lists: Sequence[MatchList]) -> None:
+    """Lists that were being made when somebody left name them: they are to be taken out again."""
+    others = {suggestion.other_id for matches in lists for suggestion in matches.suggestions}
+    await connection.execute(_LOOK_AGAIN, list(others))
 
 
 async def _current(

@@ -58,3 +58,15 @@ async def test_the_request_id_comes_back_once(
     answer = (await reader.readuntil(b"\r\n\r\n")).lower().split(b"\r\n")
     writer.close()
     assert [line for line in answer if line.startswith(b"x-request-id")] == [b"x-request-id: id-1"]
+
+
+@pytest.mark.parametrize("name", ["x-thing", "user-agent", "idempotency-key", "cookie"])
+async def test_a_header_that_is_no_text_ends_nothing_and_is_nowhere(
+    edge: Edge, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """gRPC would log its bytes, whatever is in them, with a traceback for each."""
+    value = "secret\xff\xfe"
+    answer = await edge.call("GET", f"{API}/users/profile", headers={name: value})
+    assert answer.status == 200
+    assert "secret" not in caplog.text
+    assert "Traceback" not in caplog.text

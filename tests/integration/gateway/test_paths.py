@@ -100,3 +100,16 @@ async def test_what_the_client_fills_in_reaches_the_service(edge: Edge) -> None:
     assert (await edge.call("GET", f"{API}/users/{other}/profile")).status == 200
     (call,) = edge.backends.calls
     assert call.request.user_id == other
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/eros.activity.v1.ActivityService/Heartbeat", f"{API}/heartbeat"]
+)
+@pytest.mark.parametrize("kind", ["application/grpc-web", "application/grpc-web-text+proto"])
+async def test_grpc_web_is_refused_in_words(edge: Edge, path: str, kind: str) -> None:
+    answer = await edge.call("POST", path, b"\0\0\0\0\0", headers={"content-type": kind})
+    # To a REST path it is a body that is no JSON.
+    status, code = (400, "INVALID_ARGUMENT") if path.startswith(API) else (404, "NOT_FOUND")
+    assert (answer.status, answer.error["code"]) == (status, code)
+    assert answer.headers["content-type"] == "application/json"
+    assert edge.backends.calls == []

@@ -91,6 +91,9 @@ async def test_the_right_one_is_let_in_and_passed_on(edge: Edge) -> None:
     assert (answer.status, json.loads(answer.body)) == (200, {"success": True})
     (call,) = edge.backends.calls
     assert call.metadata["authorization"] == f"Bearer {token}"
+    # The scheme's case is the client's choice (RFC 9110, 11.1).
+    lower = {"authorization": f"bearer {token}"}
+    assert (await edge.call("GET", PROFILE, headers=lower)).status == 200
 
 
 @pytest.mark.parametrize(

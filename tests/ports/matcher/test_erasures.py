@@ -116,3 +116,21 @@ async def _somebody_waits(pool: asyncpg.Pool) -> bool:
             """
         )
     )
+
+
+async def test_a_list_that_names_who_left_is_looked_through_again(
+    pool: asyncpg.Pool, postgres_url: str
+) -> None:
+    await PostgresModels(pool).ensure_first(NOW)
+    gone, stays = (one.user_id for one in a_crowd(2))
+    admin = await asyncpg.connect(postgres_url)
+    try:
+        await admin.execute("SELECT matcher.forget($1)", [gone])
+    finally:
+        await admin.close()
+    erasures = PostgresErasures(pool, NoCache())
+    assert await erasures.sweep() == 1
+    await write(pool, daily=[a_list(stays, [gone])])
+    assert await _count(pool, "matches", stays) == 1
+    assert await erasures.sweep() == 1
+    assert await _count(pool, "matches", stays) == 0

@@ -44,6 +44,12 @@ def test_what_cannot_be_printed_is_refused_at_once() -> None:
         printer(matcher_pb2.MutualMatch.DESCRIPTOR)
 
 
+def test_a_whole_number_has_no_point() -> None:
+    match = matcher_pb2.Match(score=1.0, distance_km=4.0)
+    text = printer(matcher_pb2.Match.DESCRIPTOR)(match)
+    assert b'"distanceKm":4,"score":1,' in text
+
+
 def test_a_number_that_is_none_is_no_answer() -> None:
     with pytest.raises(ValueError, match="JSON"):
         printer(matcher_pb2.Match.DESCRIPTOR)(matcher_pb2.Match(score=float("nan")))

@@ -18,11 +18,13 @@ _Field = tuple[str, str, bool, Callable[[Any], Any] | None]
 
 _PLAIN: Final = frozenset(
     {
-        *(FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BOOL, FieldDescriptor.TYPE_DOUBLE),
+        *(FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BOOL),
         *(FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_SINT32, FieldDescriptor.TYPE_SFIXED32),
         *(FieldDescriptor.TYPE_UINT32, FieldDescriptor.TYPE_FIXED32),
     }
 )
+_WHOLE: Final = 1e15
+"""From here on protobuf prints an exponent."""
 _ENCODE: Final = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
 ).encode
@@ -73,12 +75,19 @@ def _one(
 ) -> Callable[[Any], Any] | None:
     if field.type in _PLAIN:
         return None
+    if field.type == FieldDescriptor.TYPE_DOUBLE:
+        return _number
     if field.enum_type is not None:
         by_number = field.enum_type.values_by_number
         return lambda number: by_number[number].name if number in by_number else number
     if field.message_type is not None and not field.message_type.GetOptions().map_entry:
         return _values(field.message_type, known)
     raise TypeError(f"{field.full_name} is of a kind that is not printed here")
+
+
+def _number(value: float) -> float:
+    # 4, not 4.0, as the transcoder has it: the tag of an answer is that of its bytes.
+    return int(value) if value.is_integer() and abs(value) < _WHOLE else value
 
 
 def _each(one: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from google.api import annotations_pb2, http_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool
-from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
+from google.protobuf.descriptor import Descriptor, FileDescriptor, MethodDescriptor
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2
 
@@ -15,6 +15,8 @@ from eros_common.policy import Access, Policy, policy_of
 
 PACKAGE_ROOT = "eros"
 _LIST = "google.protobuf.ListValue"
+# What may be written as a list.
+_MANY = frozenset((_LIST, "google.protobuf.Value"))
 
 
 class ContractFault(ValueError):
@@ -48,6 +50,8 @@ class Method:
     streaming: bool
     lists: tuple[str, ...] = ()
     """The body's fields that are ``google.protobuf.ListValue``."""
+    single: tuple[str, ...] = ()
+    """The body's fields that hold one value, those within others by their path."""
 
     @property
     def reads_cluster(self) -> str:
@@ -177,7 +181,17 @@ def _method(found: MethodDescriptor) -> Method:
             for field in found.input_type.fields
             if field.message_type and field.message_type.full_name == _LIST
         ),
+        single=tuple(_single(found.input_type)),
     )
+
+
+def _single(message: Descriptor, within: str = "") -> Iterator[str]:
+    for field in message.fields:
+        kind = field.message_type
+        if not field.is_repeated and (kind is None or kind.full_name not in _MANY):
+            yield f"{within}{field.json_name}"
+            if kind is not None and kind.file.package.split(".")[0] == PACKAGE_ROOT:
+                yield from _single(kind, f"{within}{field.json_name}.")
 
 
 def _rest_paths(found: MethodDescriptor) -> Iterator[RestPath]:

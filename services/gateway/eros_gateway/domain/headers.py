@@ -23,7 +23,7 @@ _UNSPEAKABLE: Final = {"safe_regex": {"regex": ".*[^a-z0-9_.:-].*|.*-bin"}}
 GRPC_ONLY: Final = ("grpc-timeout", "grpc-encoding", "grpc-accept-encoding")
 """Of gRPC callers; taken out of what comes by REST."""
 
-IS_GRPC: Final = {"safe_regex": {"regex": r"application/grpc([+;].*)?"}}
+IS_GRPC: Final = {"safe_regex": {"regex": r"application/grpc(\+.*)?"}}
 """The content type of a native call; that of grpc-web, which nobody speaks here, is another."""
 
 _KEPT: Final = "eros-kept"

@@ -10,11 +10,13 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from eros_common.errors import TABLE, ErrorCode
-from eros_common.policy import Access
+from eros_common.policy import Access, Limit
 from eros_gateway.domain.contract import Method, RestPath, parse, rpcs
 from eros_gateway.domain.headers import BACKGROUND, REQUEST_ID
 from eros_gateway.domain.json import Json, Object
+from eros_gateway.domain.limits import limit_of
 from eros_gateway.domain.openapi_schemas import Comments, Schemas
+from eros_gateway.domain.routes import has_etag
 
 VERSION: Final = "1.0.0"
 """Of the contract under /api/v1, by SemVer."""
@@ -105,6 +107,8 @@ def _notes(method: Method) -> str:
         notes.append("For administrators.")
     if method.policy.background:
         notes.append("No interaction: it does not reset the idle time.")
+    limit = limit_of(method).name.lower().replace("_", " ")
+    notes.append(f"Limit per address: {limit}.")
     return "".join(f"\n\n{note}" for note in notes)
 
 
@@ -124,6 +128,8 @@ def _parameters(
             found.append(parameter)
     if method.policy.access is not Access.PUBLIC and not method.policy.background:
         found.append(_header(BACKGROUND, {"type": "string"}, _BACKGROUND_WORDS))
+    if has_etag(method, path):
+        found.append(_header("if-none-match", {"type": "string"}, _KNOWN_WORDS))
     if method.policy.idempotency_key:
         key = {"type": "string", "pattern": "^[A-Za-z0-9._-]{8,64}$"}
         found.append(_header("idempotency-key", key, _KEY_WORDS))
@@ -133,6 +139,7 @@ def _parameters(
 _BACKGROUND_WORDS: Final = (
     "1: the app refreshes by itself; no interaction. Anything else says nothing."
 )
+_KNOWN_WORDS: Final = "The etag of an answer that was kept: 304 while that still holds."
 _KEY_WORDS: Final = (
     "Chosen by the client, once for each thing it wants done; sent again on a retry."
 )
@@ -155,7 +162,7 @@ def _event(answer: Json) -> Object:
 def _responses(method: Method, path: RestPath, message: Descriptor, schemas: Schemas) -> Object:
     success: Object = {
         "description": "Done.",
-        "headers": {REQUEST_ID: {"$ref": "#/components/headers/RequestId"}},
+        "headers": {REQUEST_ID: {"$ref": "#/components/headers/RequestId"}, **_RATE_LIMIT},
     }
     if message.full_name == _HTTP_BODY:
         success["content"] = {"*/*": {}}
@@ -164,6 +171,12 @@ def _responses(method: Method, path: RestPath, message: Descriptor, schemas: Sch
     else:
         success["content"] = {"application/json": {"schema": schemas.answer(message)}}
     responses: Object = {"200": success}
+    if has_etag(method, path):
+        success["headers"]["etag"] = {"$ref": "#/components/headers/ETag"}
+        responses["304"] = {
+            "description": "What is known by if-none-match is still so.",
+            "headers": success["headers"],
+        }
     for status in _refusals(method, path):
         responses[str(status)] = _ERROR
     if method.name in ("GetHealth", "GetDetailedHealth"):
@@ -186,6 +199,8 @@ def _refusals(method: Method, path: RestPath) -> Iterator[int]:
         yield 403
     if path.variables:
         yield 404
+    if method.policy.limit is Limit.REGISTER:
+        yield 409
     if path.verb in ("POST", "PUT"):
         yield from (408, 413)
     yield from (429, 500, 503, 504)
@@ -238,11 +253,16 @@ def _error_response() -> Object:
         "headers": {
             REQUEST_ID: {"$ref": "#/components/headers/RequestId"},
             "retry-after": {"$ref": "#/components/headers/RetryAfter"},
+            **_RATE_LIMIT,
         },
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
     }
 
 
+_RATE_LIMIT: Final[Mapping[str, Json]] = {
+    f"x-ratelimit-{name}": {"$ref": f"#/components/headers/RateLimit{name.capitalize()}"}
+    for name in ("limit", "remaining", "reset")
+}
 _HEADERS: Final[Mapping[str, Json]] = {
     "RequestId": {
         "description": "Names the request in every log; a sane one of the client's is kept.",
@@ -250,6 +270,20 @@ _HEADERS: Final[Mapping[str, Json]] = {
     },
     "RetryAfter": {
         "description": "Seconds to wait before trying again.",
+        "schema": {"type": "string", "pattern": "^[0-9]+$"},
+    },
+    "ETag": {"description": "Names what was read.", "schema": {"type": "string"}},
+    "RateLimitLimit": {
+        "description": "How many requests of its address the nearest limit allows at once; absent "
+        "where there is none.",
+        "schema": {"type": "string"},
+    },
+    "RateLimitRemaining": {
+        "description": "How many of them are left.",
+        "schema": {"type": "string", "pattern": "^[0-9]+$"},
+    },
+    "RateLimitReset": {
+        "description": "Seconds until the next request may come; 0 while some are left.",
         "schema": {"type": "string", "pattern": "^[0-9]+$"},
     },
 }

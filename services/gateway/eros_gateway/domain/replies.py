@@ -70,7 +70,7 @@ REPLIES: Final = (
     OwnReply(
         400,
         ErrorCode.INVALID_ARGUMENT,
-        "The path must not hold encoded slashes.",
+        "The path must not hold encoded slashes or a fragment (#).",
         details="path_normalization_failed",
     ),
     OwnReply(
@@ -87,7 +87,7 @@ REPLIES: Final = (
         details="early_grpc_json_transcode_failure",
         by_transcoder=True,
     ),
-    # lua/lists.lua says it in the transcoder's words.
+    # lua/bodies.lua.
     OwnReply(
         400,
         ErrorCode.INVALID_ARGUMENT,

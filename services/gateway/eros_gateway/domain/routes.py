@@ -173,15 +173,21 @@ def _action(method: Method, limits: Limits, *, reads: bool) -> Object:
     return action
 
 
+def has_etag(method: Method, path: RestPath) -> bool:
+    """Whether answers carry an ETag: reads of what is one's own, or shown to oneself."""
+    policy = method.policy
+    own = policy.access is Access.USER and not policy.background
+    return path.verb == "GET" and own and not method.streaming
+
+
 def _filters(method: Method, *, rest: RestPath | None = None) -> Object:
     filters: Object = {}
-    reads = rest is not None and rest.verb == "GET"
     if method.policy.access is Access.PUBLIC:
         filters[_JWT] = _OFF
     context: Object = {}
     if method.policy.background:
         context["background"] = True
-    elif reads and method.policy.access is Access.USER and not method.streaming:
+    elif rest is not None and has_etag(method, rest):
         context["etag"] = True
         if method.policy.cached:
             context["cached"] = {"cluster": method.reads_cluster, "path": method.grpc_path}
@@ -190,8 +196,10 @@ def _filters(method: Method, *, rest: RestPath | None = None) -> Object:
         if rest is not None:
             # What is answered here says that it is short; else the transcoder has the same limit.
             filters[_BODY_SIZE] = _OFF
-    if rest is not None and method.lists:
-        context["lists"] = " ".join(method.lists)
+    if rest is not None and rest.verb in ("POST", "PUT") and (method.single or method.lists):
+        context["single"] = " ".join(method.single)
+        if method.lists:
+            context["lists"] = " ".join(method.lists)
     if context:
         filters[_LUA] = extension(
             "extensions.filters.http.lua.v3.LuaPerRoute", filter_context=context

@@ -1,13 +1,15 @@
 function envoy_on_request(handle)
   local session, context = stamp_request(handle), handle:filterContext()
+  -- Waiting for a body ends the life of every object but the handle.
+  local single, lists = context:get("single"), context:get("lists") or ""
   if context:get("cached") then
     if not answer_cached(handle, context:get("cached")) then remember_etag(handle) end
   elseif context:get("etag") then
     remember_etag(handle)
-  elseif session and context:get("heartbeat") then
-    consider_heartbeat(handle, session)
-  elseif context:get("lists") then
-    refuse_objects(handle, context:get("lists"))
+  elseif session and context:get("heartbeat") and consider_heartbeat(handle, session) then
+    return
+  elseif single then
+    refuse_body(handle, single, lists)
   end
 end
 

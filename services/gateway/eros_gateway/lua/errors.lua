@@ -69,14 +69,25 @@ end
 
 -- What the transcoder says of a body or query it refuses, as (message, details).
 local function of_transcoder(words)
-  local name, kind = words:match("^([%w_%.%[%]]+): invalid value .* for type ([%w_%./]+)$")
+  -- Ours, of lua/bodies.lua.
+  local name, must = words:match("^([%w_%.%[%]]+): (must [%l ]+)$")
+  if name then return of_field(name, must) end
+  local within, scalar =
+    words:match("^([%w_%.%[%]]*): invalid value Starting an object on a scalar field for type ([%w_]+)$")
+  if scalar then
+    return of_field(camel(within == "" and scalar or within .. "." .. scalar), "must not be an object")
+  end
+  local kind
+  name, kind = words:match("^([%w_%.%[%]]+): invalid value .* for type ([%w_%./]+)$")
   if name then
     return of_field(camel(name), "must be " .. (MUST_BE[kind] or "an object"))
   end
   name = words:match("Cannot set '([%w_]+)' for type oneof$")
   if name then return of_field(camel(name), "must not be given twice") end
-  name = words:match('^Could not find field \\"([%w_%.%-]+)\\" in the type')
-  if name then return of_field(name, "is no parameter here") end
+  name = words:match('^Could not find field \\"([^"\\]+)\\" in the type')
+  if name then return of_field(name:sub(1, 100), "is no parameter here") end
+  name = words:match('^Encountered a non%-leaf field \\"([%w_]+)\\"')
+  if name then return of_field(name, "has no parts") end
   if words:find("Root element must be a message", 1, true) then
     return "The body must be a JSON object.", {}
   end

@@ -28,10 +28,11 @@ local function is_in_use(handle, headers)
   return body ~= nil and IN_USE[body:getBytes(0, body:length())] == true
 end
 
+-- Whether it was answered.
 local function consider_heartbeat(handle, session)
   local headers = handle:headers()
-  if session == "" or headers:get(BACKGROUND) or not is_in_use(handle, headers) then return end
-  if not knows_ended(handle) or ended[session] then return end
+  if session == "" or headers:get(BACKGROUND) or not is_in_use(handle, headers) then return false end
+  if not knows_ended(handle) or ended[session] then return false end
   -- Waiting has ended the life of every object but the handle.
   local metadata = handle:streamInfo():dynamicMetadata()
   metadata:set(EROS, "background", false)
@@ -40,4 +41,5 @@ local function consider_heartbeat(handle, session)
     {[":status"] = "200", ["content-type"] = "application/json"},
     '{"success":true,"idleTime":0,"processingPhase":0,"timestamp":"' .. now_written(handle) .. '"}'
   )
+  return true
 end
