@@ -39,6 +39,7 @@ _GOOD: Final = frozenset((("es", "en"), ("es", "ca"), ("ca", "es"), ("es", "pt")
 _ESCAPED: Final = str.maketrans({"\0": "", **{c: f"\\{c}" for c in "[]{}^$/\\@<>"}})
 # Stages that know the flag under another name, or flush by themselves.
 _FLUSHED: Final = "-z"
+_PIPE: Final[int] = asyncio.subprocess.PIPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,35 +215,40 @@ class Apertium:
         assert self._installation is not None
         environment = self._installation.environment()
         processes: list[asyncio.subprocess.Process] = []
-        incoming: int = asyncio.subprocess.PIPE
+        incoming = _PIPE
         stages = self._installation.stages(pair)
         try:
             for number, command in enumerate(stages):
                 last = number == len(stages) - 1
-                reading, writing = (-1, asyncio.subprocess.PIPE) if last else os.pipe()
+                reading = incoming
+                incoming, writing = (_PIPE, _PIPE) if last else os.pipe()
                 try:
                     process = await asyncio.create_subprocess_exec(
                         *command,
-                        stdin=incoming,
+                        stdin=reading,
                         stdout=writing,
                         stderr=asyncio.subprocess.DEVNULL,
                         env=environment,
                         limit=_LONGEST_ANSWER,
                     )
                 finally:
-                    if incoming != asyncio.subprocess.PIPE:
-                        os.close(incoming)
-                    if not last:
-                        os.close(writing)
+                    _close(reading, writing)
                 processes.append(process)
-                incoming = reading
-        except OSError:
+        except BaseException:
+            # Whoever asked may hang up meanwhile: nobody else knows what was started until then.
+            _close(incoming)
             await _Pipeline(processes).end()
             raise
         return _Pipeline(processes)
 
 
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        if descriptor != _PIPE:
+            os.close(descriptor)
 
 
 def _modes(folder: Path) -> dict[tuple[str, str], Path]:
