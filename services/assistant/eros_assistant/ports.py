@@ -140,8 +140,14 @@ class ModelUnavailable(Exception):
 
 
 class ModelUse(Protocol):
-    """Tokens a person used today."""
+    """Tokens a person used on the day (UTC) of `now`."""
 
-    async def used(self, user: UserId, now: datetime) -> int: ...
+    async def reserve(self, user: UserId, tokens: int, budget: int, now: datetime) -> bool:
+        """Counts so many as used, unless that would be more than the budget; whether it did.
+        Raises ModelUnavailable where that cannot be known."""
+        ...
 
-    async def add(self, user: UserId, tokens: int, now: datetime) -> None: ...
+    async def settle(self, user: UserId, tokens: int, now: datetime) -> None:
+        """Counts so many more to what was reserved then, or fewer where negative. Raises
+        ModelUnavailable."""
+        ...

@@ -15,6 +15,16 @@ from eros_common.ids import UserId
 from eros_common.postgres import AWAY, reached
 
 _KEPT_DAYS: Final = 7
+# One statement: of those at the same time each sees what the ones before it took.
+_RESERVE: Final = """
+INSERT INTO assistant.model_use AS u SELECT $1::uuid, $2::date, $3::integer WHERE $3 <= $4::integer
+ON CONFLICT (user_id, day) DO UPDATE SET tokens = u.tokens + $3 WHERE u.tokens + $3 <= $4
+RETURNING true
+"""
+# Not for whoever was deleted meanwhile.
+_SETTLE: Final = """
+UPDATE assistant.model_use SET tokens = greatest(tokens + $3, 0) WHERE user_id = $1 AND day = $2
+"""
 
 
 class PostgresModelUse:
@@ -23,28 +33,16 @@ class PostgresModelUse:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    async def used(self, user: UserId, now: datetime) -> int:
+    async def reserve(self, user: UserId, tokens: int, budget: int, now: datetime) -> bool:
         try:
-            found = await self._pool.fetchval(
-                "SELECT tokens FROM assistant.model_use WHERE user_id = $1 AND day = $2",
-                user,
-                now.date(),
-            )
+            reserved = await self._pool.fetchval(_RESERVE, user, now.date(), tokens, budget)
         except AWAY:
             raise ModelUnavailable("budget_unknown") from None
-        return int(found or 0)
+        return bool(reserved)
 
-    async def add(self, user: UserId, tokens: int, now: datetime) -> None:
+    async def settle(self, user: UserId, tokens: int, now: datetime) -> None:
         try:
-            await self._pool.execute(
-                """
-                INSERT INTO assistant.model_use VALUES ($1, $2, $3)
-                ON CONFLICT (user_id, day) DO UPDATE SET tokens = model_use.tokens + $3
-                """,
-                user,
-                now.date(),
-                tokens,
-            )
+            await self._pool.execute(_SETTLE, user, now.date(), tokens)
         except AWAY:
             raise ModelUnavailable("budget_unknown") from None
 

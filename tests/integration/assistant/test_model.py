@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.integration.assistant.conftest import Starter
@@ -109,6 +110,27 @@ async def test_a_persons_budget_ends_for_that_person(starter: Starter) -> None:
             engines = [(await assistant.chat(QUESTION)).engine for _ in range(4)]
             assert engines[0] == "model"
             assert engines[-1] == "embedded"
+
+
+async def test_questions_at_the_same_time_share_the_budget(
+    starter: Starter, postgres_url: str
+) -> None:
+    async with a_model() as model:
+        settings = {
+            "assistant_llm_url": model.url,
+            "assistant_llm_model": "good",
+            "assistant_llm_daily_tokens": 1500,
+        }
+        async with starter(**settings) as assistant:
+            answers = await asyncio.gather(*(assistant.chat(QUESTION) for _ in range(8)))
+            engines = [answer.engine for answer in answers]
+            assert 1 <= engines.count("model") == len(model.asked) < 8
+            admin = await asyncpg.connect(postgres_url)
+            try:
+                used = "SELECT tokens FROM assistant.model_use WHERE user_id = $1"
+                assert 0 < await admin.fetchval(used, assistant.user) <= 1500
+            finally:
+                await admin.close()
 
 
 async def test_what_people_write_is_data(starter: Starter) -> None:

@@ -16,14 +16,17 @@ class Breaker:
     _failed: int = field(default=0, init=False)
     _closed_again_at: float = field(default=0.0, init=False)
 
+    @property
+    def resting(self) -> bool:
+        """Whether nobody may call now, not even to try."""
+        return self._failed >= self.failures and self.monotonic() < self._closed_again_at
+
     def may_call(self) -> bool:
         """Whether to call now. Who may while it is open is the one that tries."""
-        if self._failed < self.failures:
-            return True
-        now = self.monotonic()
-        if now < self._closed_again_at:
+        if self.resting:
             return False
-        self._closed_again_at = now + self.rest_seconds
+        if self._failed >= self.failures:
+            self._closed_again_at = self.monotonic() + self.rest_seconds
         return True
 
     def succeeded(self) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from eros_assistant.model.breaker import Breaker
@@ -20,13 +22,17 @@ log = logging.get("assistant.model")
 _CHARACTERS_A_TOKEN: Final = 3
 """A careful estimate for servers that do not say what they used."""
 LONGEST_ANSWER_TOKENS: Final = 400
+_OK: Final = "ok"
+_UNREAD: Final = "unread"
+"""How a call ended whose answer was not read to its end: what it said was refused, or whoever
+asked hung up."""
 
 
 class OpenAiModel:
     """See `eros_assistant.ports.LanguageModel`.
 
-    `timeout_seconds` is the longest for the whole answer; the first piece must be there after half
-    of it. `budget_tokens` is what a person may use a day (UTC).
+    `timeout_seconds` is the longest that the model may be waited for in all; the first piece must
+    be there after half of it. `budget_tokens` is what a person may use a day (UTC).
     """
 
     def __init__(
@@ -56,36 +62,52 @@ class OpenAiModel:
         )
 
     async def stream(self, user: UserId, system: str, prompt: str) -> AsyncGenerator[str, None]:
-        expected = (len(system) + len(prompt)) // _CHARACTERS_A_TOKEN
-        if await self._used(user) + expected > self._budget:
+        if self._breaker.resting:
+            raise ModelUnavailable("resting")
+        spent = (len(system) + len(prompt)) // _CHARACTERS_A_TOKEN
+        reserved = spent + LONGEST_ANSWER_TOKENS
+        now = self._clock.wall()
+        # Before it is spent, and with the longest answer: calls at the same time share one budget.
+        if not await self._use.reserve(user, reserved, self._budget, now):
             raise ModelUnavailable("budget")
         if not self._breaker.may_call():
+            await self._settle(user, -reserved, now)
             raise ModelUnavailable("resting")
-        # Booked before it is spent, so that requests at the same time share one budget.
-        await self._book(user, expected)
-        written = 0
+        written, outcome = 0, _UNREAD
         try:
-            async with asyncio.timeout(self._timeout) as limit:
-                whole = limit.when()
-                assert whole is not None
-                limit.reschedule(whole - self._timeout / 2)
-                async for piece in self._pieces(system, prompt):
-                    if not written:
-                        limit.reschedule(whole)
+            async with aclosing(self._in_time(self._pieces(system, prompt))) as pieces:
+                async for piece in pieces:
                     written += len(piece)
                     yield piece
-        except TimeoutError:
-            self._lost("slow")
-            raise ModelUnavailable("slow") from None
+            outcome = _OK
         except ModelUnavailable as unavailable:
-            self._lost(unavailable.reason)
+            outcome = unavailable.reason
             raise
         finally:
-            await self._book(user, written // _CHARACTERS_A_TOKEN)
-        self._breaker.succeeded()
-        self._calls.add(1, {"outcome": "ok"})
+            self._ended(outcome, written)
+            spent += written // _CHARACTERS_A_TOKEN
+            self._tokens.add(spent)
+            await self._settle(user, spent - reserved, now)
 
-    async def _pieces(self, system: str, prompt: str) -> AsyncIterator[str]:
+    async def _in_time(self, pieces: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+        """Raises ModelUnavailable where the model is waited for too long. Whoever reads may take
+        any time: their time is not the model's."""
+        loop = asyncio.get_running_loop()
+        waited, longest = 0.0, self._timeout / 2
+        async with aclosing(pieces):
+            while True:
+                begun = loop.time()
+                try:
+                    async with asyncio.timeout(longest - waited):
+                        piece = await anext(pieces, None)
+                except TimeoutError:
+                    raise ModelUnavailable("slow") from None
+                if piece is None:
+                    return
+                waited, longest = waited + loop.time() - begun, self._timeout
+                yield piece
+
+    async def _pieces(self, system: str, prompt: str) -> AsyncGenerator[str, None]:
         import openai
 
         messages: Any = [
@@ -118,19 +140,23 @@ class OpenAiModel:
             # A server that speaks something else.
             raise ModelUnavailable("unreadable") from None
 
-    def _lost(self, reason: str) -> None:
-        self._breaker.failed()
-        self._calls.add(1, {"outcome": reason})
-        # The error's own text may repeat what the person wrote: only the kind is logged.
-        log.warning("unavailable", reason=reason)
+    def _ended(self, outcome: str, written: int) -> None:
+        self._calls.add(1, {"outcome": outcome})
+        if outcome == _OK or (outcome == _UNREAD and written):
+            # What it said may have been of no use, but it is there.
+            self._breaker.succeeded()
+        elif outcome != _UNREAD:
+            self._breaker.failed()
+            # The error's own text may repeat what the person wrote: only the kind is logged.
+            log.warning("unavailable", reason=outcome)
 
-    async def _used(self, user: UserId) -> int:
-        return await self._use.used(user, self._clock.wall())
-
-    async def _book(self, user: UserId, tokens: int) -> None:
-        if tokens:
-            self._tokens.add(tokens)
-            await self._use.add(user, tokens, self._clock.wall())
+    async def _settle(self, user: UserId, tokens: int, now: datetime) -> None:
+        """What was used beyond what was reserved; less than nothing is given back."""
+        try:
+            await self._use.settle(user, tokens, now)
+        except ModelUnavailable as unavailable:
+            # The answer is there all the same.
+            log.warning("unsettled", reason=unavailable.reason)
 
 
 def open_client(url: str, key: str, timeout_seconds: float) -> AsyncOpenAI:
