@@ -256,8 +256,10 @@ async def test_what_valkey_lost_is_told_again(
     async with starter.start() as accounts, redis.pubsub() as channel:
         member = await accounts.register()
         await accounts.logout(member)
-        await redis.delete("{revoked}:sids")
+        # It is told once: whoever listens must do so before it is lost.
         await channel.subscribe("revoked")
+        assert (await anext(channel.listen()))["type"] == "subscribe"
+        await redis.delete("{revoked}:sids")
         async for message in channel.listen():
             if message["data"] == member.session_id.encode():
                 break
