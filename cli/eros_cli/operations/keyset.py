@@ -43,7 +43,7 @@ def make_keys(folder: Path) -> list[Path]:
 
 
 def add_signing_key(folder: Path) -> Path:
-    """Another key for people's tokens, named so that it is the newest: it signs once accounts has
+    """Another key for people's tokens, named so that it sorts last: it signs once accounts has
     published it for longer than the gateways' refresh. Raises MeshError if there is one of today.
     """
     path = folder / "signing" / f"{datetime.now(UTC):%Y-%m-%d}.pem"

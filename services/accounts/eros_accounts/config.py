@@ -20,12 +20,12 @@ class AccountsSettings(ServiceSettings, DatabaseSettings, NightSettings):
     reads_listen: Address = "127.0.0.1:50061"
     """Where gateways ask for cached profiles."""
     signing_keys_dir: Path
-    """Ed25519 keys in PEM files; the newest signs."""
+    """Ed25519 keys in PEM files; the last by name signs."""
     access_token_seconds: int = Field(900, ge=1)
     refresh_token_seconds: int = Field(30 * 24 * 3600, ge=60)
     signing_key_settle_seconds: NonNegativeFloat = 120.0
-    """A new key verifies at once and signs only when it is this old: longer than
-    EROS_JWKS_REFRESH_SECONDS, so that every gateway knows it by then."""
+    """A new key verifies at once and signs only when accounts has seen it for this long: longer
+    than EROS_JWKS_REFRESH_SECONDS, so that every gateway knows it by then."""
     login_failures: int = Field(10, ge=1)
     """Failed logins to one e-mail, before attempts are spaced."""
     login_window_seconds: int = Field(900, ge=1)

@@ -1,12 +1,13 @@
 """The keys that sign access tokens: a folder of Ed25519 PEM files, watched.
 
-The kid is the file's stem. All of them verify. The newest signs, but not before it has been there
-for long enough that every gateway has fetched it.
+The kid is the file's stem. All of them verify. The last by name signs, so names are dates, but not
+before it was seen for long enough that every gateway has fetched it. When a file was written tells
+nothing of that: a volume of Kubernetes writes all of them anew whenever one is added.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,27 +30,28 @@ LOOK_SECONDS: Final = 1.0
 
 log = logging.get("accounts.keys")
 
-_Stamp = tuple[tuple[int, str], ...]
+_Stamp = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Ring:
     stamp: _Stamp
-    signing_kid: str
-    keys: Mapping[str, Ed25519PrivateKey]
+    keys: Mapping[str, Ed25519PrivateKey]  # by kid, in the order of the kids
     document: bytes
+    seen_at: Mapping[str, float]  # by kid, monotonic seconds
 
 
 class KeyRing:
     """Signs access tokens and publishes the keys that verify them."""
 
     def __init__(self, folder: Path, clock: Clock, settle_seconds: float = 0.0) -> None:
-        """``settle_seconds``: how old a key must be (its file's time, by the wall) to sign.
+        """``settle_seconds``: for how long this process must have seen a key for it to sign.
         ``ValueError`` if the folder holds no key, or a file that is none."""
         self._folder = folder
         self._clock = clock
         self._settle = settle_seconds
-        self._ring = _load(folder, _stamp(folder), self._signing)
+        self._ring = _load(folder, _stamp(folder), clock.monotonic(), None)
+        self._signing_kid = self._signing()
         self.verifying = StaticKeys(_public(self._ring))
 
     @property
@@ -69,9 +71,8 @@ class KeyRing:
             "iat": issued,
             "exp": issued + int(lifetimes.access.total_seconds()),
         }
-        ring = self._ring
-        key = ring.keys[ring.signing_kid]
-        return jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": ring.signing_kid})
+        kid = self._signing_kid
+        return jwt.encode(claims, self._ring.keys[kid], algorithm=ALGORITHM, headers={"kid": kid})
 
     async def watch(self) -> None:
         """Looks for changes for ever; a background task."""
@@ -81,42 +82,47 @@ class KeyRing:
             try:
                 # A few stats; not worth a thread.
                 stamp = _stamp(self._folder)
-                if stamp != self._ring.stamp or self._signing(stamp) != self._ring.signing_kid:
-                    self._take(_load(self._folder, stamp, self._signing))
+                if stamp != self._ring.stamp:
+                    self._ring = _load(self._folder, stamp, self._clock.monotonic(), self._ring)
+                    self.verifying.replace(_public(self._ring))
+                    log.info("read", kids=list(self._ring.keys))
+                if (kid := self._signing()) != self._signing_kid:
+                    self._signing_kid = kid
+                    log.info("changed", signing=kid)
                 fault = ""
             except (ValueError, OSError) as error:
                 # Somebody is in the middle of a change, or erred: the keys we have stay good.
                 if str(error) != fault:
                     fault = str(error)
-                    log.warning("refused", error=fault, signing=self._ring.signing_kid)
+                    log.warning("refused", error=fault, signing=self._signing_kid)
 
-    def _signing(self, stamp: _Stamp) -> str:
-        """The kid that signs now: of those known everywhere the newest, else the oldest."""
-        settled = [name for written, name in stamp if self._is_settled(written)]
-        return Path(settled[-1] if settled else stamp[0][1]).stem
-
-    def _is_settled(self, written_ns: int) -> bool:
-        if not self._settle:
-            return True
-        return self._clock.wall().timestamp() - written_ns / 1e9 >= self._settle
-
-    def _take(self, ring: _Ring) -> None:
-        self._ring = ring
-        self.verifying.replace(_public(ring))
-        log.info("changed", kids=sorted(ring.keys), signing=ring.signing_kid)
+    def _signing(self) -> str:
+        """The kid that signs now: the last of those known everywhere. When none is for sure, as
+        after a start, that which was there first."""
+        seen_at = self._ring.seen_at
+        now = self._clock.monotonic()
+        settled = [kid for kid, at in seen_at.items() if now - at >= self._settle]
+        return settled[-1] if settled else min(seen_at, key=lambda kid: (seen_at[kid], kid))
 
 
 def _stamp(folder: Path) -> _Stamp:
-    """The key files, the newest last."""
-    return tuple(sorted((file.stat().st_mtime_ns, file.name) for file in folder.glob("*.pem")))
+    """The key files by name. Their times tell that something changed, nothing more."""
+    return tuple(sorted((file.stem, file.stat().st_mtime_ns) for file in folder.glob("*.pem")))
 
 
-def _load(folder: Path, stamp: _Stamp, signing: Callable[[_Stamp], str]) -> _Ring:
+def _load(folder: Path, stamp: _Stamp, now: float, before: _Ring | None) -> _Ring:
+    """``before``: of a key that was there already it is known since when."""
     if not stamp:
         raise ValueError(f"no *.pem file in {folder}")
-    keys = {Path(name).stem: read_private_key(folder / name) for _, name in stamp}
-    document = jwks({kid: key.public_key() for kid, key in keys.items()})
-    return _Ring(stamp, signing(stamp), keys, document.encode())
+    keys = {kid: read_private_key(folder / f"{kid}.pem") for kid, _ in stamp}
+    public = {kid: key.public_key() for kid, key in keys.items()}
+    seen_at = dict.fromkeys(keys, now)
+    if before is not None:
+        known = {kid: key.public_key() for kid, key in before.keys.items()}
+        seen_at |= {
+            kid: before.seen_at[kid] for kid, key in public.items() if known.get(kid) == key
+        }
+    return _Ring(stamp, keys, jwks(public).encode(), seen_at)
 
 
 def _public(ring: _Ring) -> dict[str, Ed25519PublicKey]:

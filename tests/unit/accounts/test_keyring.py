@@ -11,6 +11,7 @@ from pathlib import Path
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jwt.types import Options
 
 from eros_accounts.domain.sessions import Holder, Lifetimes
 from eros_accounts.keyring import LOOK_SECONDS, KeyRing
@@ -52,6 +53,11 @@ def kid_of(token: str) -> str:
     return str(jwt.get_unverified_header(token)["kid"])
 
 
+def signs(keys: KeyRing, clock: FakeClock) -> str:
+    """The kid that signs now."""
+    return kid_of(keys.access_token(HOLDER, clock.wall(), LIFETIMES))
+
+
 async def test_tokens_say_who_and_are_believed(tmp_path: Path) -> None:
     clock = FakeClock()
     put_key(tmp_path, "2026-a", seconds=0)
@@ -67,20 +73,21 @@ async def test_tokens_say_who_and_are_believed(tmp_path: Path) -> None:
 
 
 def test_the_document_has_every_key(tmp_path: Path) -> None:
-    put_key(tmp_path, "old", seconds=0)
-    put_key(tmp_path, "new", seconds=1)
+    put_key(tmp_path, "2026-02-01", seconds=0)
+    put_key(tmp_path, "2026-01-01", seconds=1)
     (tmp_path / "README").write_text("no key")
     keys = KeyRing(tmp_path, FakeClock())
     entries = {entry["kid"]: entry for entry in json.loads(keys.document)["keys"]}
-    assert set(entries) == {"old", "new"}
+    assert set(entries) == {"2026-01-01", "2026-02-01"}
     for entry in entries.values():
         assert entry.keys() == {"kty", "crv", "alg", "use", "kid", "x"}
         assert (entry["kty"], entry["crv"]) == ("OKP", "Ed25519")
         assert (entry["alg"], entry["use"]) == ("EdDSA", "sig")
     token = keys.access_token(HOLDER, FakeClock().wall(), LIFETIMES)
-    assert kid_of(token) == "new", "the newest signs"
-    jwt.decode(token, parse_jwks(keys.document)["new"], algorithms=["EdDSA"], audience="eros",
-               options={"verify_exp": False, "verify_iat": False})  # fmt: skip
+    assert kid_of(token) == "2026-02-01", "the last by name signs, whenever it was written"
+    public = parse_jwks(keys.document)["2026-02-01"]
+    unchecked: Options = {"verify_exp": False, "verify_iat": False}
+    jwt.decode(token, public, algorithms=["EdDSA"], audience="eros", options=unchecked)
 
 
 async def test_rotation_without_a_restart(tmp_path: Path) -> None:
@@ -140,23 +147,63 @@ async def test_a_new_key_verifies_at_once_and_signs_when_every_gateway_has_it(
     tmp_path: Path,
 ) -> None:
     clock = FakeClock()
-    now = round(clock.wall().timestamp()) - 1_700_000_000
-    put_key(tmp_path, "old", seconds=now - 3600)
+    put_key(tmp_path, "2026-01-01", seconds=0)
     keys = KeyRing(tmp_path, clock, settle_seconds=120.0)
     async with watched(keys):
-        put_key(tmp_path, "new", seconds=now)
+        clock.advance(3600)
         await looked(clock)
-        assert set(parse_jwks(keys.document)) == {"old", "new"}
-        assert kid_of(keys.access_token(HOLDER, clock.wall(), LIFETIMES)) == "old"
+        # A volume of Kubernetes: all files are written anew, and in any order.
+        put_key(tmp_path, "2026-02-01", seconds=3600)
+        os.utime(tmp_path / "2026-01-01.pem", (1_700_003_601,) * 2)
+        await looked(clock)
+        assert set(parse_jwks(keys.document)) == {"2026-01-01", "2026-02-01"}
+        assert signs(keys, clock) == "2026-01-01"
+        clock.advance(118)
+        await looked(clock)
+        assert signs(keys, clock) == "2026-01-01"
+        await looked(clock)
+        assert signs(keys, clock) == "2026-02-01"
+        token = keys.access_token(HOLDER, clock.wall(), LIFETIMES)
+        assert (await UserTokens(keys.verifying, clock=clock).verify(token)).is_admin
+        # Written anew once more, by a change of something else.
+        os.utime(tmp_path / "2026-01-01.pem", (1_700_007_200,) * 2)
+        await looked(clock)
+        assert signs(keys, clock) == "2026-02-01"
+
+
+async def test_after_a_start_the_older_key_signs_until_the_newer_must_be_known(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    put_key(tmp_path, "2026-01-01", seconds=1)
+    put_key(tmp_path, "2026-02-01", seconds=0)
+    keys = KeyRing(tmp_path, clock, settle_seconds=120.0)
+    async with watched(keys):
+        assert signs(keys, clock) == "2026-01-01"
+        # Another one that nobody knows yet is not the oldest because of its name.
+        put_key(tmp_path, "2025-12-01", seconds=2)
+        await looked(clock)
+        assert signs(keys, clock) == "2026-01-01"
         clock.advance(120)
         await looked(clock)
-        token = keys.access_token(HOLDER, clock.wall(), LIFETIMES)
-        assert kid_of(token) == "new"
-        assert (await UserTokens(keys.verifying, clock=clock).verify(token)).is_admin
+        assert signs(keys, clock) == "2026-02-01"
+
+
+async def test_another_key_by_the_same_name_is_a_new_one(tmp_path: Path) -> None:
+    clock = FakeClock()
+    put_key(tmp_path, "2026-01-01", seconds=0)
+    put_key(tmp_path, "2026-02-01", seconds=0)
+    keys = KeyRing(tmp_path, clock, settle_seconds=120.0)
+    async with watched(keys):
+        clock.advance(120)
+        await looked(clock)
+        assert signs(keys, clock) == "2026-02-01"
+        put_key(tmp_path, "2026-02-01", seconds=1)
+        await looked(clock)
+        assert signs(keys, clock) == "2026-01-01"
 
 
 def test_a_lone_new_key_signs(tmp_path: Path) -> None:
+    put_key(tmp_path, "only", seconds=0)
     clock = FakeClock()
-    put_key(tmp_path, "only", seconds=round(clock.wall().timestamp()) - 1_700_000_000)
-    keys = KeyRing(tmp_path, clock, settle_seconds=120.0)
-    assert kid_of(keys.access_token(HOLDER, clock.wall(), LIFETIMES)) == "only"
+    assert signs(KeyRing(tmp_path, clock, settle_seconds=120.0), clock) == "only"
