@@ -2,11 +2,16 @@
 
 A real PostgreSQL, durable as in production, with four job rows a person, one of which is ripe: the
 first of one person in three, the second of another, the third of the last; the fourth becomes due
-when the third is done. As many clients as there
-are cores do what the scheduler and its workers do: claim a batch by the scheduler's own store, then
-hold and complete it in one transaction. Afterwards everything is done for tonight, everybody still
-sleeps, and claims look for what is not there: before any vacuum, which is the worst moment, and
-after it. Then pgqueuer does the same on the same server, as it comes.
+when the third is done. As many clients as there are cores do what the scheduler and its workers do:
+claim a batch by the scheduler's own store, then complete it under its fences in a transaction.
+
+In turns with them, on the same server, pgqueuer does its share as it comes, durable, with the
+vacuum settings that it recommends: dequeue a batch, log it as successful. Completing a job of ours
+also puts it back for the next night; a second row has pgqueuer do that too (enqueue it again).
+
+Then almost everything is done for tonight, and everybody still sleeps. Claims look for what is not
+there: when all of it changed at once (what is dead is walked over once), after a vacuum, and
+after the last jobs were claimed and done one batch after the other.
 """
 
 from __future__ import annotations
@@ -14,10 +19,12 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from statistics import median
 from typing import Any
 from uuid import uuid4
@@ -34,6 +41,7 @@ from eros_cli.mesh.options import MeshOptions, Part
 from eros_common import postgres
 from eros_common.ids import WorkerId
 from eros_common.phases import IdleThresholds
+from eros_matcher.worker.child import process_cpu_seconds
 from eros_scheduler.core.instructions import Attempt
 from eros_scheduler.core.model import JobKind, Zone
 from eros_scheduler.store_postgres import PostgresJobs
@@ -45,6 +53,9 @@ _EVENING = datetime(2026, 1, 1, 23, tzinfo=UTC)
 _NIGHT = datetime(2026, 1, 2, 5, 30, tzinfo=UTC)
 _TOMORROW = datetime(2026, 1, 2, 23, tzinfo=UTC)
 _EMPTY_CLAIMS = 20
+_ROUNDS = 3
+_LAST_JOBS = 30_000
+_LONGEST_SECONDS = 20.0
 _SERVERS = ("DATABASE_URL", "REDIS_URL", "ACTIVITY_REDIS_URL", "CACHE_REDIS_URL")
 
 _FILL = """
@@ -63,20 +74,51 @@ FROM (
 ) p CROSS JOIN generate_series(1, 4) k(kind)
 """
 
-_HOLD = "SELECT * FROM scheduler.hold($1, $2, $3)"
 _COMPLETE = "SELECT * FROM scheduler.complete($1, $2, $3, $4)"
 _FINISH = "UPDATE scheduler.jobs SET due_at = $1 WHERE due_at < $1"
+_LAST = """
+UPDATE scheduler.jobs j SET due_at = $1
+FROM (
+    SELECT user_id, kind FROM scheduler.jobs
+    WHERE kind = 1 + abs(hashtext(user_id::text)) % 3 AND state = 'q' LIMIT $2
+) l
+WHERE j.user_id = l.user_id AND j.kind = l.kind
+"""
+_FILL_PGQUEUER = """
+INSERT INTO pgqueuer (priority, status, entrypoint)
+SELECT 0, 'queued', 'entry' || 1 + n % 3 FROM generate_series(1, $1) n
+"""
 
 
-@dataclass(frozen=True, slots=True)
-class _Rate:
-    jobs: int
-    seconds: float
-    claim_ms: list[float]
+@dataclass(slots=True)
+class _Rates:
+    """Of one contestant, over all its turns."""
+
+    per_s: list[float] = field(default_factory=list)
+    claim_ms: list[float] = field(default_factory=list)
+    jobs: int = 0
+    cpu: float = 0.0
+
+    def row(self, case: str) -> dict[str, Any]:
+        return {
+            "case": case,
+            "jobs_per_s": round(median(self.per_s)),
+            "cpu_us_per_job": round(self.cpu / max(self.jobs, 1) * 1e6, 1),
+            "claims": len(self.claim_ms),
+            **_spread(self.claim_ms),
+        }
+
+
+Turn = Callable[[int, int], Awaitable[tuple[float, int]]]
+"""One batch of client n in its turn m: milliseconds of the claim, how many jobs were done."""
 
 
 def run() -> dict[str, Any]:
-    """Jobs claimed and completed a second, ours and pgqueuer's; how long an empty claim takes."""
+    """Jobs claimed and completed a second, ours and pgqueuer's; how long an empty claim takes.
+
+    `pgqueuer_again_jobs_per_s`: where it enqueues each job for the next night, as completing ours
+    does. `empty_claim_first_ms`: the slowest of the first claims after everything changed at once.
+    """
     people = int(os.environ.get("EROS_BENCH_PEOPLE", "1000000"))
     seconds = float(os.environ.get("EROS_BENCH_SECONDS", "12"))
     return asyncio.run(_run(people, seconds))
@@ -85,44 +127,69 @@ def run() -> dict[str, Any]:
 async def _run(people: int, seconds: float) -> dict[str, Any]:
     environment = {name: value for name, value in os.environ.items() if name not in _SERVERS}
     options = MeshOptions(parts=frozenset({Part.POSTGRES}), environment=environment)
+    clients = len(os.sched_getaffinity(0))
     async with Mesh(options) as mesh, AsyncExitStack() as stack:
         url = mesh.environment()["DATABASE_URL"]
-        clients = len(os.sched_getaffinity(0))
-        scheduler = await stack.enter_async_context(
-            postgres.open_pool(
-                url, role="eros_scheduler", app="bench", size=clients, leaves_nothing=True
+
+        async def pool(role: str) -> asyncpg.Pool:
+            opening = postgres.open_pool(
+                url, role=role, app="bench", size=clients, leaves_nothing=True
             )
-        )
-        matcher = await stack.enter_async_context(
-            postgres.open_pool(
-                url, role="eros_matcher", app="bench", size=clients, leaves_nothing=True
-            )
-        )
+            return await stack.enter_async_context(opening)
+
+        jobs = PostgresJobs(await pool("eros_scheduler"), IdleThresholds())
+        theirs = asyncpg.create_pool(url, min_size=clients, max_size=clients)
+        queries = Queries(AsyncpgPoolDriver(await stack.enter_async_context(theirs)))
         admin = await asyncpg.connect(url)
         stack.push_async_callback(admin.close)
         await _fill(admin, people)
-        jobs = PostgresJobs(scheduler, IdleThresholds())
-        rate = await _claim_and_complete(jobs, matcher, clients, seconds)
+        await queries.install()
+        await queries.optimize_autovacuum()
+        await admin.execute(_FILL_PGQUEUER, people, timeout=600)
+        await admin.execute("VACUUM (ANALYZE) pgqueuer", timeout=600)
+
+        turns: dict[str, Turn] = {
+            "ours": _ours(jobs, await pool("eros_matcher")),
+            "pgqueuer": _pgqueuer(queries, again=False),
+            "pgqueuer, enqueued again": _pgqueuer(queries, again=True),
+        }
+        rates = {name: _Rates() for name in turns}
+        for _ in range(_ROUNDS):
+            for name, turn in turns.items():
+                await _take_turns(
+                    turn, rates[name], clients, seconds / _ROUNDS, mesh.pid("postgres")
+                )
+
         await admin.execute(_FINISH, _TOMORROW, timeout=600)
         dirty = await _claim_nothing(jobs)
         await admin.execute("VACUUM scheduler.jobs", timeout=600)
         clean = await _claim_nothing(jobs)
+        await admin.execute(_LAST, _NIGHT, min(_LAST_JOBS, people), timeout=600)
+        last = _Rates()
+        await _take_turns(turns["ours"], last, clients, _LONGEST_SECONDS, mesh.pid("postgres"))
+        drained = await _claim_nothing(jobs)
         server = await admin.fetchval("SHOW server_version")
-        theirs = await _pgqueuer(url, clients, people, seconds)
     about = machine("asyncpg", "pgqueuer")
+    ours, plain, again = (median(rates[name].per_s) for name in turns)
     return {
-        "jobs_per_s": round(rate.jobs / rate.seconds),
-        "pgqueuer_jobs_per_s": round(theirs.jobs / theirs.seconds),
-        "empty_claim_ms": round(median(dirty), 3),
+        "jobs_per_s": round(ours),
+        "pgqueuer_jobs_per_s": round(plain),
+        "pgqueuer_again_jobs_per_s": round(again),
+        "ratio": round(ours / max(plain, 1), 2),
+        "ratio_again": round(ours / max(again, 1), 2),
+        "empty_claim_ms": round(median(drained), 3),
+        "empty_claim_max_ms": round(max(drained), 3),
+        "empty_claim_first_ms": round(max(dirty), 3),
         "people": people,
         "rows_in_table": people * 4,
         "batch": _BATCH,
         "clients": clients,
         "rows": [
-            {"case": "claims with work", "claims": len(rate.claim_ms), **_spread(rate.claim_ms)},
-            {"case": "pgqueuer", "claims": len(theirs.claim_ms), **_spread(theirs.claim_ms)},
-            {"case": "nothing left, no vacuum yet", "claims": len(dirty), **_spread(dirty)},
-            {"case": "nothing left", "claims": len(clean), **_spread(clean)},
+            *(rate.row(name) for name, rate in rates.items()),
+            last.row(f"ours, the last {last.jobs}"),
+            {"case": "nothing left", "claims": len(drained), **_spread(drained)},
+            {"case": "all changed at once, no vacuum", "claims": len(dirty), **_spread(dirty)},
+            {"case": "vacuumed", "claims": len(clean), **_spread(clean)},
         ],
         "machine": about["machine"],
         "versions": f"{about['versions']}, PostgreSQL {server}",
@@ -144,92 +211,79 @@ async def _fill(admin: asyncpg.Connection, people: int) -> None:
     await admin.execute("VACUUM (ANALYZE) scheduler.jobs", timeout=600)
 
 
-async def _claim_and_complete(
-    jobs: PostgresJobs, matcher: asyncpg.Pool, clients: int, seconds: float
-) -> _Rate:
-    claim_ms: list[float] = []
+async def _take_turns(turn: Turn, rates: _Rates, clients: int, seconds: float, server: int) -> None:
+    """All clients at once, for so long or until they find nothing."""
+    before = _cpu_seconds(server)
     begun = time.monotonic()
 
     async def client(number: int) -> int:
-        done, turn = 0, number
-        worker = WorkerId(f"bench-{number}")
-        while time.monotonic() - begun < seconds:
-            turn += 1
-            kind = _KINDS[turn % len(_KINDS)]
-            asked = time.monotonic()
-            found = await jobs.claim(
-                Attempt(kind, _ZONES, _BATCH), owner=worker, night=_NIGHT, lease_seconds=30
-            )
-            claim_ms.append((time.monotonic() - asked) * 1000)
-            users = [row.user_id for row in found.rows]
-            tokens = [row.token for row in found.rows]
-            done += await _complete(matcher, kind, users, tokens)
+        done, empty, round_ = 0, 0, number
+        while time.monotonic() - begun < seconds and empty < len(_KINDS):
+            round_ += 1
+            taken, count = await turn(number, round_)
+            rates.claim_ms.append(taken)
+            done += count
+            empty = 0 if count else empty + 1
         return done
 
-    done = await asyncio.gather(*(client(number) for number in range(clients)))
-    return _Rate(sum(done), time.monotonic() - begun, claim_ms)
+    done = sum(await asyncio.gather(*(client(number) for number in range(clients))))
+    rates.per_s.append(done / (time.monotonic() - begun))
+    rates.jobs += done
+    rates.cpu += _cpu_seconds(server) - before
 
 
-async def _complete(
-    matcher: asyncpg.Pool, kind: JobKind, users: Sequence[Any], tokens: Sequence[int]
-) -> int:
-    async with matcher.acquire() as connection, connection.transaction():
-        done = await connection.fetch(
-            "SELECT * FROM scheduler.complete($1, $2, $3, $4)",
-            users,
-            kind,
-            tokens,
-            [_TOMORROW] * len(users),
+def _cpu_seconds(server: int) -> float:
+    """CPU of this process, of the server and of its children that run."""
+    children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+    return time.process_time() + sum(map(process_cpu_seconds, [server, *map(int, children)]))
+
+
+def _ours(jobs: PostgresJobs, matcher: asyncpg.Pool) -> Turn:
+    async def turn(client: int, number: int) -> tuple[float, int]:
+        kind = _KINDS[number % len(_KINDS)]
+        asked = time.monotonic()
+        found = await jobs.claim(
+            Attempt(kind, _ZONES, _BATCH),
+            owner=WorkerId(f"bench-{client}"),
+            night=_NIGHT,
+            lease_seconds=30,
         )
-    return len(done)
-
-
-_FILL_PGQUEUER = """
-INSERT INTO pgqueuer (priority, status, entrypoint)
-SELECT 0, 'queued', 'entry' || 1 + n % 3 FROM generate_series(1, $1) n
-"""
-
-
-async def _pgqueuer(url: str, clients: int, people: int, seconds: float) -> _Rate:
-    """The same with pgqueuer as it comes: as many jobs that are ripe, on the same server, as many
-    clients; each dequeues a batch and logs it as successful."""
-    admin = await asyncpg.connect(url)
-    try:
-        async with asyncpg.create_pool(url, min_size=clients, max_size=clients) as pool:
-            queries = Queries(AsyncpgPoolDriver(pool))
-            await queries.install()
-            await admin.execute(_FILL_PGQUEUER, people, timeout=600)
-            await admin.execute("VACUUM (ANALYZE) pgqueuer", timeout=600)
-            return await _dequeue_and_log(queries, clients, seconds)
-    finally:
-        await admin.close()
-
-
-async def _dequeue_and_log(queries: Queries, clients: int, seconds: float) -> _Rate:
-    claim_ms: list[float] = []
-    begun = time.monotonic()
-
-    async def client(number: int) -> int:
-        done, turn = 0, number
-        manager = QueueManagerId(uuid4())
-        while time.monotonic() - begun < seconds:
-            turn += 1
-            entry = QueueEntrypoint(f"entry{1 + turn % 3}")
-            asked = time.monotonic()
-            jobs = await queries.dequeue(
-                _BATCH,
-                {entry: EntrypointExecutionParameter(concurrency_limit=0)},
-                manager,
-                None,
-                timedelta(seconds=30),
+        taken = (time.monotonic() - asked) * 1000
+        if not found.rows:
+            return taken, 0
+        async with matcher.acquire() as connection, connection.transaction():
+            done = await connection.fetch(
+                _COMPLETE,
+                [row.user_id for row in found.rows],
+                kind,
+                [row.token for row in found.rows],
+                [_TOMORROW] * len(found.rows),
             )
-            claim_ms.append((time.monotonic() - asked) * 1000)
-            await queries.log_jobs([(job, "successful", None) for job in jobs])
-            done += len(jobs)
-        return done
+        return taken, len(done)
 
-    done = await asyncio.gather(*(client(number) for number in range(clients)))
-    return _Rate(sum(done), time.monotonic() - begun, claim_ms)
+    return turn
+
+
+def _pgqueuer(queries: Queries, *, again: bool) -> Turn:
+    """Dequeue, log as successful; and enqueue for the next night, if so."""
+    managers: dict[int, QueueManagerId] = defaultdict(lambda: QueueManagerId(uuid4()))
+    unlimited = EntrypointExecutionParameter(concurrency_limit=0)
+
+    async def turn(client: int, number: int) -> tuple[float, int]:
+        entry = QueueEntrypoint(f"entry{1 + number % 3}")
+        asked = time.monotonic()
+        jobs = await queries.dequeue(
+            _BATCH, {entry: unlimited}, managers[client], None, timedelta(seconds=30)
+        )
+        taken = (time.monotonic() - asked) * 1000
+        count = len(jobs)
+        await queries.log_jobs([(job, "successful", None) for job in jobs])
+        if again and jobs:
+            night: list[timedelta | None] = [timedelta(hours=18)] * count
+            await queries.enqueue([entry] * count, [None] * count, [0] * count, night)
+        return taken, count
+
+    return turn
 
 
 async def _claim_nothing(jobs: PostgresJobs) -> list[float]:
