@@ -19,6 +19,7 @@ class Played:
     def __init__(self, seed: int = 1) -> None:
         self.asked: list[list[str]] = []
         self.fault: Exception | None = None
+        self.gate: asyncio.Event | None = None
         self._random = Random(seed)
 
     async def get(self, key: str) -> bytes:
@@ -26,6 +27,9 @@ class Played:
 
     async def mget(self, keys: list[str]) -> list[bytes]:
         self.asked.append(keys)
+        if self.gate is not None:
+            await self.gate.wait()
+            return [f"value of {key}".encode() for key in keys]
         for _ in range(self._random.randrange(4)):
             await asyncio.sleep(0)
         if self.fault is not None:
@@ -79,3 +83,28 @@ async def test_who_stops_waiting_holds_nobody_up() -> None:
     one, two = asyncio.ensure_future(gets.get("a")), asyncio.ensure_future(gets.get("b"))
     one.cancel()
     assert await two == b"value of b"
+
+
+async def test_whoever_asks_as_the_last_ones_end_is_not_left_waiting() -> None:
+    played = Played()
+    gate = played.gate = asyncio.Event()
+    gets = gathered(played)
+
+    async def twice() -> bytes | None:
+        await gets.get("first")
+        return await gets.get("second")
+
+    asking = asyncio.create_task(twice())
+    other = asyncio.ensure_future(_until_asked(played, "first", gets, "other"))
+    await _until_asked(played, "other", gets, "")
+    gate.set()
+    async with asyncio.timeout(5):
+        assert await asking == b"value of second"
+    await other
+
+
+async def _until_asked(played: Played, key: str, gets: GatheredGets, then: str) -> None:
+    while [key] not in played.asked:
+        await asyncio.sleep(0)
+    if then:
+        await gets.get(then)
