@@ -75,6 +75,8 @@ async def _process(
         *(sys.executable, "-I", "-S", launcher.__file__, *map(str, words)),
         env=environment,
         stdout=asyncio.subprocess.PIPE,
+        # Envoy greets with a warning; what matters of the twin comes by its exit.
+        stderr=None if command[0] == _NODE else asyncio.subprocess.DEVNULL,
         start_new_session=True,
     )
     try:

@@ -40,9 +40,7 @@ def register(app: typer.Typer) -> None:
         sys.path.insert(0, str(CHECKOUT))
         run = importlib.import_module(f"bench.{name}").run
         options = _own_options(run, context.args)
-        # However it is asked to stop, it is stopped as by Ctrl-C, which lets it clean up.
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+        _let_clean_up()
         # With --json nothing but that line is for who reads the output.
         with redirect_stdout(sys.stderr if as_json else sys.stdout):
             result: dict[str, Any] = run(**options)
@@ -50,6 +48,16 @@ def register(app: typer.Typer) -> None:
             print(json.dumps(result))
         else:
             _print(Console(), name, result)
+
+
+def _let_clean_up() -> None:
+    """However it is asked to stop, it is stopped as by Ctrl-C, which asyncio makes a cancel."""
+    # Whoever is started in the background by a script inherits that Ctrl-C is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Under nohup a closed terminal is to be survived.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 def _own_options(run: Callable[..., Any], given: Sequence[str]) -> dict[str, str]:
