@@ -91,6 +91,7 @@ async def compose(app: App[MatcherSettings]) -> None:
         queue=lambda user, zone: mark_match_due(pool, user, zone, clock.night()),
         clock=clock,
         matches_a_day=settings.matches_a_day,
+        renew_seconds=settings.preview_renew_seconds,
     )
     reading = Reading(
         lists=lists,

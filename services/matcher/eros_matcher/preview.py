@@ -1,7 +1,8 @@
 """Matches at once, for who has none yet: the best of those who were active lately.
 
 Where too few of them fit, some of everybody in the market who might are looked at instead, and
-where still nobody does, whoever came since the last look.
+where still nobody does, whoever came since the last look. A search of so few takes a millisecond of
+the loop, which is less than handing it to a thread would be worth; the kernel is for one thread.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from eros_matcher.features.record import Record
 from eros_matcher.market.market import Market
 from eros_matcher.ports import CurrentLists, Seen
 from eros_matcher.recent import Pool, RecentPeople, market_of
+from eros_matcher.sparing import Sparing
 
 log = logging.get("matcher.preview")
 
@@ -50,7 +52,8 @@ class PreviewStore(Protocol):
 class Previews:
     """Makes previews.
 
-    `queue` makes the night's list due for a person and their time zone.
+    `queue` makes the night's list due for a person and their time zone. `renew_seconds` is how
+    long who was active lately stays as it is: for so long nobody is looked for again in vain.
     """
 
     def __init__(
@@ -62,7 +65,9 @@ class Previews:
         queue: Callable[[UserId, str], Awaitable[None]],
         clock: Clock,
         matches_a_day: int,
+        renew_seconds: float,
     ) -> None:
+        self._sparing = Sparing(self._make, clock, renew_seconds)
         self._daily = matches_a_day
         self._people = people
         self._features = features
@@ -72,6 +77,9 @@ class Previews:
 
     async def make(self, profile: profile_pb2.MatchingProfile, day: date) -> CurrentLists:
         """Lists for somebody in the market, stored where anybody was found."""
+        return await self._sparing.make(profile, day)
+
+    async def _make(self, profile: profile_pb2.MatchingProfile, day: date) -> CurrentLists:
         pool = await self._people.pool()
         person = analyze(profile, pool.model.model, pool.year)
         seen = (await self._features.seen({person.user_id: day}))[person.user_id]

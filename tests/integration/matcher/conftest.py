@@ -176,6 +176,7 @@ async def world(postgres_url: str, cache_url: str, tmp_path: Path) -> AsyncItera
         )
         previews = Previews(
             matches_a_day=10,
+            renew_seconds=5.0,
             people=recent_people,
             features=features,
             lists=lists,

@@ -30,7 +30,8 @@ _SEEKERS: Final = (_POINTER,) * 9
 class Kernel:
     """The functions of `eros_matcher.kernel.source`; each returns an integer.
 
-    Pointers are addresses (`ndarray.ctypes.data`). Nothing is checked here.
+    Pointers are addresses (`ndarray.ctypes.data`). Nothing is checked here. For one thread: each
+    function puts its results in one place.
     """
 
     def __init__(self, code: bytes) -> None:
