@@ -5,6 +5,9 @@ that a seed decides, one of the schedulers, workers, Valkey or PostgreSQL is kil
 while people who are worked on touch their phones. In the end every job must have been done once:
 the audit, which is written by the transactions that complete jobs, says how often each was. Halts
 count when nothing was down between the touch and the end, nor shortly before.
+
+At one moment more a scheduler is frozen, when workers of its have something in hand: they hear
+nothing from then on, and have to halt themselves.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -28,6 +32,7 @@ import grpc.aio
 from bench._machine import machine
 from eros.accounts.v1 import accounts_pb2
 from eros.activity.v1 import activity_pb2
+from eros.scheduler.v1 import scheduler_pb2
 from eros_cli.mesh.events import silent
 from eros_cli.mesh.keeper import Keeper, start_all, stop_all
 from eros_cli.mesh.mesh import Mesh
@@ -48,6 +53,9 @@ _TOUCH_EVERY: Final = (0.1, 0.4)
 _AFTER_SECONDS: Final = 8.0
 """So long after a kill, halts do not count: what was killed starts again."""
 _BOUND_MS: Final = 500.0
+_FREEZE_AFTER: Final = (5.0, 9.0)
+_FROZEN_SECONDS: Final = 3.2
+"""Two seconds of silence, the bound of a halt, and what a busy machine takes to look."""
 _KINDS: Final = 4
 _CITY: Final = (City("Madrid", 40.42, -3.70, "UTC", 1, 10.0),)
 _START: Final = datetime(2026, 11, 24, 0, 10, tzinfo=UTC)
@@ -77,6 +85,12 @@ SELECT u.user_id, a.kind, count(*) AS times
 FROM scheduler.audit a CROSS JOIN LATERAL unnest(a.users) u(user_id)
 WHERE a.event = 3 AND a.kind = ANY ($1::smallint[]) GROUP BY 1, 2
 """
+_HELD = "SELECT DISTINCT owner FROM scheduler.jobs WHERE state = 'l'"
+_STILL_HELD = "SELECT count(*) AS jobs FROM scheduler.jobs WHERE state = 'l' AND owner = ANY ($1)"
+_SILENT = """
+SELECT coalesce(sum(cardinality(users)), 0)::int AS jobs FROM scheduler.audit
+WHERE event = 2 AND why = 'silence' AND worker = ANY ($1) AND at >= $2
+"""
 _LIFE = """
 SELECT coalesce(sum(cardinality(users)) FILTER (WHERE event = 5), 0)::int AS taken_over,
     coalesce(sum(cardinality(users)) FILTER (WHERE event = 2), 0)::int AS given_back,
@@ -98,7 +112,9 @@ class _Kill:
 
 
 def run() -> dict[str, Any]:
-    """`lost` and `twice` are jobs, `over_bound` halts; all three are to be 0.
+    """`lost` and `twice` are jobs, `over_bound` halts; all three are to be 0. So is `not_halted`,
+    the jobs that workers still held when their scheduler had been frozen for three seconds;
+    `halted_themselves` counts the others.
 
     `kills_at_work` are those before the last job was done, `taken_over` leases that ran out,
     `given_back` those that were halted.
@@ -137,6 +153,7 @@ async def _run(seed: int, people: int, seconds: float) -> dict[str, Any]:
         kills: list[_Kill] = []
         touching = asyncio.create_task(_touch(mesh, url, Random(f"touch/{seed}")))
         began = time.monotonic()
+        frozen = await _freeze(mesh, url, Random(f"freeze/{seed}"), kills)
         await _kill(victims, Random(f"kill/{seed}"), began + seconds, kills)
         touching.cancel()
         with suppress(asyncio.CancelledError):
@@ -155,6 +172,7 @@ async def _run(seed: int, people: int, seconds: float) -> dict[str, Any]:
         "taken_over": life["taken_over"],
         "given_back": life["given_back"],
         **halts,
+        **frozen,
         "seconds": round(took, 1),
         "seed": seed,
         "rows": [
@@ -218,6 +236,32 @@ async def _kill(
         name = order.pop() if order else rng.choice(names)
         kills.append(_Kill(time.time(), name))
         await victims[name]()
+
+
+async def _freeze(mesh: Mesh, url: str, rng: Random, kills: list[_Kill]) -> dict[str, int]:
+    """Freezes the mesh's own scheduler while its workers hold jobs, and looks what they do."""
+    await asyncio.sleep(rng.uniform(*_FREEZE_AFTER))
+    pid = mesh.pid("scheduler")
+    async with open_operator(mesh.environment()) as operator:
+        while True:
+            overview = await operator.scheduler.GetOverview(scheduler_pb2.GetOverviewRequest())
+            os.kill(pid, signal.SIGSTOP)
+            since = datetime.now(UTC)
+            ours = {worker.worker_id for worker in overview.workers}
+            held = [row["owner"] for row in await _fetch(url, _HELD) if row["owner"] in ours]
+            if held:
+                break
+            os.kill(pid, signal.SIGCONT)
+            await asyncio.sleep(0.05)
+    # It counts like a kill: halts of its workers have to wait meanwhile.
+    kills.append(_Kill(time.time(), "scheduler (frozen)"))
+    try:
+        await asyncio.sleep(_FROZEN_SECONDS)
+        (still,) = await _fetch(url, _STILL_HELD, held)
+        (silent,) = await _fetch(url, _SILENT, held, since)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    return {"not_halted": still["jobs"], "halted_themselves": silent["jobs"]}
 
 
 async def _touch(mesh: Mesh, url: str, rng: Random) -> None:

@@ -66,6 +66,15 @@ class Clock(Protocol):
         ...
 
 
+def until_beat(wall: float, every_seconds: float) -> float:
+    """Wall seconds until the next whole multiple of ``every_seconds`` since 1970.
+
+    What a process says only to show that it lives it says on such a beat, like everybody else: then
+    what hears it and says so itself is awake once, and sleeps in between.
+    """
+    return every_seconds - wall % every_seconds
+
+
 class SystemClock:
     """The machine's clock."""
 

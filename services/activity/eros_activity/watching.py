@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -12,9 +13,11 @@ from eros_activity.domain.sight import Pause
 from eros_activity.hub import Follower, Hub
 from eros_activity.lookout import Lookout
 from eros_activity.ports import Entry, PeopleStore
+from eros_common.clocks import until_beat
 from eros_common.errors import Unavailable
 
-KEEPALIVE_SECONDS: Final = 0.5
+KEEPALIVE_SECONDS: Final = 0.9
+"""Two of them within the two seconds after which a watcher is sure that it hears nothing."""
 _PAGE: Final = 1000
 
 
@@ -32,13 +35,21 @@ class Update:
 class Watching:
     """Makes the streams of updates."""
 
-    def __init__(self, people: PeopleStore, hub: Hub, lookout: Lookout) -> None:
+    def __init__(
+        self,
+        people: PeopleStore,
+        hub: Hub,
+        lookout: Lookout,
+        *,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._wall = wall
         self._people = people
         self._hub = hub
         self._lookout = lookout
 
     async def watch(self, cursor_text: str) -> AsyncIterator[Update]:
-        """Updates for ever, one at least every half second.
+        """Updates for ever, one at least every KEEPALIVE_SECONDS.
 
         A pause that holds is told first, and each longer one at once. Raises ``Unavailable`` when
         the watcher must come again: with its cursor, or for a new snapshot.
@@ -63,7 +74,7 @@ class Watching:
                 yield update
         follower = Follower(self._hub, cursor)
         while not self._hub.closed:
-            entries = await follower.next(KEEPALIVE_SECONDS)
+            entries = await follower.next(until_beat(self._wall(), KEEPALIVE_SECONDS))
             yield Update(follower.cursor, _transitions(entries))
 
     async def _resumed(self, cursor_text: str) -> Cursor | None:

@@ -31,7 +31,7 @@ class SchedulerSettings(
     """A kind of job that was not tried for so long is tried before deeper ones."""
     audit_days: int = Field(30, ge=1, le=3660)
     """Whole days after which what happened is forgotten."""
-    alive_seconds: PositiveFloat = 0.8
+    alive_seconds: PositiveFloat = 0.9
     """A worker hears something at least this often."""
 
     batch_analyze: int = Field(20, ge=1, le=1000)

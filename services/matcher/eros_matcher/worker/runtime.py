@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import assert_never
+from typing import Any, assert_never
 
 from eros_common import logging, telemetry
 from eros_matcher.worker import events as ev
@@ -28,8 +28,9 @@ log = logging.get("worker")
 
 TICK_SECONDS = 1.0
 _TOLD_SECONDS = 0.001
-IDLE_TICKS = 8
-"""So many ticks pass between two reports of a worker that has nothing to do."""
+IDLE_TICK_SECONDS = 4.0
+IDLE_TICKS = 4
+"""Of a worker that has nothing to do: its ticks are longer, and so many pass between reports."""
 
 
 class WorkerGaveUpError(Exception):
@@ -80,7 +81,7 @@ class Worker:
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._preparing: asyncio.Task[None] | None = None
-        self._idle = asyncio.Event()
+        self._idle, self._busy = asyncio.Event(), asyncio.Event()
         self._gave_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def dispatch(self, event: ev.Event) -> None:
@@ -91,8 +92,10 @@ class Worker:
         self._budget.allow(flight.batch.cpu_cap if flight else 0.0, wall=time.monotonic())
         if flight is not None:
             self._idle.clear()
+            self._busy.set()
         elif not self._idle.is_set():
             self._idle.set()
+            self._busy.clear()
             # Once the scheduler has been told, which takes as long as this to answer.
             asyncio.get_running_loop().call_later(_TOLD_SECONDS, self._rest)
 
@@ -104,8 +107,7 @@ class Worker:
         """For ever: the tick. Raises WorkerGaveUpError."""
         idle = 0
         while True:
-            done, _ = await asyncio.wait({self._gave_up}, timeout=TICK_SECONDS)
-            if done:
+            if await self._tick_passed():
                 self._gave_up.result()
             spent = self._budget.look(wall=time.monotonic(), cpu=self.computing.child.cpu_seconds())
             idle = idle + 1 if self._core.flight is None else 0
@@ -120,6 +122,23 @@ class Worker:
             if spent.beyond is not None:
                 self._beyond.set(spent.beyond)
             self.dispatch(ev.Ticked(self._wall()))
+
+    async def _tick_passed(self) -> bool:
+        """Waits for the next tick, which comes at once with a first batch; true: it gave up."""
+        waits: set[asyncio.Future[Any]] = {self._gave_up}
+        if self._core.flight is not None:
+            await asyncio.wait(waits, timeout=TICK_SECONDS)
+            return self._gave_up.done()
+        begun = asyncio.ensure_future(self._busy.wait())
+        try:
+            await asyncio.wait(
+                {*waits, begun},
+                timeout=IDLE_TICK_SECONDS,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            begun.cancel()
+        return self._gave_up.done()
 
     async def drain(self) -> None:
         """Checkpoint everything, end the stream, take nothing more."""
