@@ -122,10 +122,10 @@ def run() -> dict[str, Any]:
     seed = int(os.environ.get("EROS_BENCH_SEED", "1"))
     people = int(os.environ.get("EROS_BENCH_PEOPLE", str(_PEOPLE)))
     seconds = float(os.environ.get("EROS_BENCH_SECONDS", str(_SECONDS)))
-    return asyncio.run(_run(seed, people, seconds))
+    return asyncio.run(night(seed, people, seconds))
 
 
-async def _run(seed: int, people: int, seconds: float) -> dict[str, Any]:
+async def night(seed: int, people: int, seconds: float) -> dict[str, Any]:
     environment = {name: value for name, value in os.environ.items() if name not in _SERVERS}
     options = MeshOptions(
         parts=_PARTS,
