@@ -20,8 +20,8 @@ from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import MeshOptions
 from eros_common.redis import open_redis
 
-_PEOPLE: Final = 100
-_SECONDS: Final = 6.0
+_PEOPLE: Final = 40
+_SECONDS: Final = 4.0
 _TIMES: Final = 2.5
 _HEARTBEATS_PER_SECOND: Final = 50.0
 _CONNECTIONS: Final = 600

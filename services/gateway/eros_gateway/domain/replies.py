@@ -97,7 +97,7 @@ REPLIES: Final = (
     ),
     OwnReply(400, ErrorCode.INVALID_ARGUMENT, ENVOYS_WORDS, details="direct_response"),
     OwnReply(400, ErrorCode.INVALID_ARGUMENT, "This is no well-formed request."),
-    OwnReply(404, ErrorCode.NOT_FOUND, "There is nothing at this path."),
+    OwnReply(404, ErrorCode.NOT_FOUND, "There is nothing at this path; /docs lists what there is."),
     OwnReply(405, ErrorCode.METHOD_NOT_ALLOWED, ENVOYS_WORDS),
     OwnReply(408, ErrorCode.REQUEST_TIMEOUT, "The request did not arrive in time."),
     OwnReply(413, ErrorCode.PAYLOAD_TOO_LARGE, "The body is larger than 1 MiB."),
