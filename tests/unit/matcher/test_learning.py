@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 
+from eros_matcher.features.model import BrokenModelError, by_hand, encode, parse
 from eros_matcher.learning.calibrate import both_ways, match_probability
 from eros_matcher.learning.course import Course, learn, parts_of
 from eros_matcher.learning.design import Behaviour, Design, finite
@@ -97,6 +99,40 @@ def test_a_person_who_never_acted_is_what_the_profile_says() -> None:
     assert learned.others[7, 0] == 0
     inputs = np.concatenate([world.design.bias[7], world.design.trait[7]])
     np.testing.assert_allclose(learned.own[7, 1:], inputs @ learned.tower_taste, atol=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.35, 0.98])
+def test_people_who_are_all_alike_do_not_drive_the_weights_away(share: float) -> None:
+    """As in a new town: what profiles say of them moves everybody's logit at once, far from what
+    they do, so that a step is where nearly all are certain, and wrong."""
+    random = np.random.default_rng(SEED)
+    people, seen = 60, 234
+    half = np.arange(people) % 2
+    bias = np.stack([np.ones(people), half, 1 - half], axis=1).astype(np.float32)
+    alike = np.ones((people, 5), dtype=np.float32)
+    design = Design(bias, alike, alike, np.arange(5, dtype=np.int32))
+    chooser = random.integers(0, people, seen)
+    chosen = (chooser + 1 + 2 * random.integers(0, people // 2, seen)) % people
+    liked = (random.random(seen) < share).astype(float)
+    behaviour = Behaviour(chooser.astype(np.int32), chosen.astype(np.int32), liked, np.ones(seen))
+    prior = np.array([2.2, 0.5, 0.3, 0.2, 0.8])
+    course = Course(design, behaviour, seed=SEED, latent=8, prior=prior)
+    while not course.step():
+        pass
+    logits = vectors(design, course.learned).logits(behaviour.chooser, behaviour.chosen)
+    assert np.abs(logits).max() < 20
+    said = float((1 / (1 + np.exp(-logits))).mean())
+    assert said == pytest.approx(float(liked.mean()), abs=0.05)
+    assert np.abs(course.learned.base) < 20
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"base": -9e8}, {"attracts": (1e4, *by_hand().attracts[1:])}, {"mutual": 1e9}]
+)
+def test_a_model_beyond_all_measure_is_none(wrong: dict[str, Any]) -> None:
+    assert parse(encode(by_hand())) == by_hand()
+    with pytest.raises(BrokenModelError):
+        parse(encode(dataclasses.replace(by_hand(), **wrong)))
 
 
 def test_nothing_to_learn_from_is_no_fault() -> None:

@@ -54,6 +54,8 @@ BIAS_INPUTS: Final = ("openness", "photos", "words", "female", "male", "age", "a
 TOWER_INPUTS: Final = len(BIAS_INPUTS) + KNOWN_DIMS
 LEANING_FLOATS: Final = 2 + 2 * LATENT_DIMS
 """Selectivity, popularity, learned taste, learned trait, each beyond what the profile says."""
+GREATEST: Final = 1e4
+"""No weight and no number of a vector is as great: a logit of ten is certainty already."""
 VECTOR_FLOATS: Final = 2 * DIMS + 2
 """Taste, trait, selectivity, popularity."""
 
@@ -143,13 +145,16 @@ def parse(body: bytes) -> Model:
         for name in _ROWS:
             fields[name] = tuple(map(float, fields[name]))
         model = Model(**fields)
-        numbers = [number for name in _ROWS for number in fields[name]]
-        numbers += [model.interest_weight, model.place_weight, model.base, model.mutual]
-        whole = math.isfinite(math.fsum(map(float, numbers)))
+        served = [number for name in _ROWS if name != "spreads" for number in fields[name]]
+        served += [model.interest_weight, model.place_weight, model.base, model.mutual]
+        whole = math.isfinite(math.fsum(map(float, [*served, *model.spreads])))
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise BrokenModelError(f"unreadable: {error}") from error
     if not whole:
         raise BrokenModelError("with numbers that are none")
+    if max(map(abs, served)) >= GREATEST:
+        # Vectors made with it would be broken, and everybody left out of the market.
+        raise BrokenModelError("with weights beyond all measure")
     towers = {len(model.tower_taste), len(model.tower_trait)}
     if (
         len(model.age_weights) != AGE_HARMONICS

@@ -88,6 +88,8 @@ class Fit:
         self._design = design
         self._inputs = tower_inputs(design)
         self._tying = np.eye(design.ties, dtype=np.float32)[design.tie]
+        usual = design.taste.mean(axis=0, dtype=float) * design.trait.mean(axis=0, dtype=float)
+        self._usual_ties = usual @ self._tying
         self._by_chooser = _Side(behaviour, behaviour.chooser, design.people)
         self._by_chosen = _Side(behaviour, behaviour.chosen, design.people)
         self.stage = Stage.SHARED
@@ -194,8 +196,10 @@ class Fit:
         hessian = sums.hessian + np.diag(precision)
         inverse = np.linalg.inv(hessian)
         move = inverse @ (sums.gradient - precision * (now - towards))
-        # A step that moves logits a lot, as at the very beginning, is taken in part.
+        # A step that moves logits a lot, as at the very beginning, is taken in part. The curvature
+        # alone does not tell: where all are nearly certain, and wrong, there is none.
         length = float(np.sqrt(move @ sums.hessian @ move / max(self._weight, 1e-9)))
+        length = max(length, self._moved(move))
         after = now + move * min(1.0, _LONGEST / max(length, 1e-9))
         learned.base = float(after[0])
         learned.selects, learned.attracts = after[1 : 1 + b], after[1 + b : 1 + 2 * b]
@@ -206,6 +210,16 @@ class Fit:
             spread.theta = _variance(beyond, float(known.sum()), spread.theta)
         self.loss = sums.loss / max(self._weight, 1e-9)
         self._prepare()
+
+    def _moved(self, move: Doubles) -> float:
+        """By how much a step of the shared weights moves a logit: of everybody's at once, and
+        beyond that from person to person. What ties move from pair to pair is left out."""
+        b = self._design.bias.shape[1]
+        selects = self._design.bias @ move[1 : 1 + b]
+        attracts = self._design.bias @ move[1 + b : 1 + 2 * b]
+        tied = float(self._usual_ties @ move[1 + 2 * b :])
+        together = float(move[0]) + float(selects.mean()) + float(attracts.mean()) + tied
+        return float(np.sqrt(together**2 + selects.var() + attracts.var()))
 
     def _people(self, side: _Side, block: int, *, choosing: bool) -> None:
         learned, spread = self.learned, self.learned.spread

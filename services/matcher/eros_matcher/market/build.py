@@ -11,14 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from eros_matcher.domain.people import Filters
-from eros_matcher.features.model import DIMS, VECTOR_FLOATS
+from eros_matcher.features.model import DIMS, GREATEST, VECTOR_FLOATS
 from eros_matcher.kernel.shape import SIZE
 from eros_matcher.market import market as m
 from eros_matcher.market.market import Market
 from eros_matcher.market.tiles import born_of_tiles, even, masks_of, places_of
-
-GREATEST: Final = 1e4
-"""A vector with a number beyond is broken: no model of ours makes one."""
 
 _CELL_DEGREES: Final = 1.0
 

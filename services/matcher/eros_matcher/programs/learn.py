@@ -18,7 +18,15 @@ from eros_matcher.compute.program import (
     Progress,
     RowError,
 )
-from eros_matcher.features.model import LATENT_DIMS, LEANING_FLOATS, by_hand, encode, parse
+from eros_matcher.features.model import (
+    LATENT_DIMS,
+    LEANING_FLOATS,
+    BrokenModelError,
+    Model,
+    by_hand,
+    encode,
+    parse,
+)
 from eros_matcher.features.said import TIES_OF_COLUMNS
 from eros_matcher.learning import state as states
 from eros_matcher.learning.course import PLENTY, Course
@@ -93,7 +101,11 @@ class LearnProgram:
                 if self._course.step():
                     self._balance = self._priced(self._course)
             elif self._balance.step():
-                self._result = self._made(self._course, self._balance)
+                try:
+                    self._result = self._made(self._course, self._balance)
+                except BrokenModelError as error:
+                    # Last night's stays: better than one that nobody can be matched with.
+                    raise RowError(rows[0], f"what was learned is a model {error}") from error
                 return Progress(done + 1, rows)
         return Progress(units)
 
@@ -136,13 +148,20 @@ class LearnProgram:
                 "leanings": leanings_of(self._design, course.learned),
                 "prices": prices,
             },
-            {"model": encode(model).decode(), "loss": loss, "cutoff": self._meta["cutoff"]},
+            {"model": _whole(model), "loss": loss, "cutoff": self._meta["cutoff"]},
         )
 
 
 def open_learn(batch: BatchInput) -> LearnProgram:
     """The factory."""
     return LearnProgram(batch)
+
+
+def _whole(model: Model) -> str:
+    """As it is stored. Raises BrokenModelError for one that could not be served."""
+    body = encode(model)
+    parse(body)
+    return body.decode()
 
 
 def _opened(arrays: dict[str, Any]) -> tuple[Design, Behaviour, Rules, Any]:
