@@ -23,6 +23,8 @@ _PROFILE: Final[dict[str, Any]] = {
 #: The numbers are those of matcher.actions.
 _ACTIONS: Final = {"like": 1, "skip": 2, "view": 3}
 _ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
+#: Of the fifteen minutes for which one holds.
+_TOKEN_SECONDS: Final = 600.0
 _AWAKE_SECONDS: Final = (3.0, 12.0)
 _ASLEEP_SECONDS: Final = (8.0, 40.0)
 
@@ -38,7 +40,8 @@ class Somebody:
         self._report = report
         self._number = number
         self._email = f"soak-{number}@eros.example"
-        self._token = ""
+        self._token = self._refresh = ""
+        self._token_from = 0.0
         self._written: dict[str, str] = {}
         self._unsure: set[str] = set()
         self.user_id = ""
@@ -51,6 +54,7 @@ class Somebody:
         while True:
             until = time.monotonic() + self._random.uniform(*_AWAKE_SECONDS)
             while time.monotonic() < until:
+                await self._stay_signed_in()
                 await self._do_something()
                 await asyncio.sleep(self._random.uniform(0.2, 1.5))
             await asyncio.sleep(self._random.uniform(*_ASLEEP_SECONDS))
@@ -74,7 +78,8 @@ class Somebody:
                 # Registered, though the answer was lost on the way.
                 answer = await self._call("POST", "/auth/login", credentials)
             if answer is not None and answer.status_code == 200:
-                self._token, self.user_id = answer.json()["token"], answer.json()["userId"]
+                self._signed_in(answer)
+                self.user_id = answer.json()["userId"]
             else:
                 await asyncio.sleep(0.5)
         preferences = {"genders": [seeks], "ageMin": 18, "ageMax": 60, "maxDistanceKm": 200}
@@ -135,7 +140,22 @@ class Somebody:
         credentials = {"email": self._email, "password": _PASSWORD}
         answer = await self._call("POST", "/auth/login", credentials)
         if answer is not None and answer.status_code == 200:
-            self._token = answer.json()["token"]
+            self._signed_in(answer)
+
+    async def _stay_signed_in(self) -> None:
+        """As an app does, well before a token ends. A refresh whose answer was lost has used up
+        its token; then there is the password."""
+        if time.monotonic() - self._token_from < _TOKEN_SECONDS:
+            return
+        answer = await self._call("POST", "/auth/refresh", {"refreshToken": self._refresh})
+        if answer is not None and answer.status_code == 200:
+            self._signed_in(answer)
+        else:
+            await self._sign_in()
+
+    def _signed_in(self, answer: httpx.Response) -> None:
+        self._token, self._refresh = answer.json()["token"], answer.json()["refreshToken"]
+        self._token_from = time.monotonic()
 
     async def _call(self, method: str, path: str, body: Any = None) -> httpx.Response | None:
         headers = {"authorization": f"Bearer {self._token}"} if self._token else {}
