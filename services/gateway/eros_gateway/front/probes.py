@@ -11,6 +11,7 @@ from grpc_health.v1 import health_pb2
 from redis.exceptions import RedisError
 
 from eros.scheduler.v1 import scheduler_pb2, scheduler_pb2_grpc
+from eros_common import postgres
 from eros_common.cache_reads import read_counts
 from eros_common.redis import Valkey, ping, used_bytes
 from eros_gateway import admin
@@ -80,7 +81,7 @@ class PostgresProbe:
                     server_settings={"application_name": "eros-gateway"},
                 )
             await self._connection.execute("SELECT 1")
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (asyncpg.PostgresError, *postgres.AWAY) as error:
             self.close()
             raise PartDown(str(error) or type(error).__name__) from None
 
