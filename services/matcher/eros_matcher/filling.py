@@ -13,7 +13,7 @@ from eros_common.tasks import Breather
 from eros_matcher.answers import cached_beyond, cached_daily
 from eros_matcher.domain.cards import Card, presentable
 from eros_matcher.domain.lists import MatchList, Source
-from eros_matcher.ports import CurrentLists, ListCache, ListKind, LockedLists
+from eros_matcher.ports import CurrentLists, ListCache, ListKind, LockedLists, Stamp
 
 Answers = dict[tuple[ListKind, UserId], bytes]
 
@@ -48,7 +48,7 @@ class CacheFiller:
         """
         users = [user for user in known if user in cards]
         async with self.lists.locked(users) as locked:
-            stored = await locked.current(users, min(expected.values()))
+            stored = await locked.stamps(users, min(expected.values()))
             gone = await locked.gone(_pairs(known.values()))
             breather = Breather()
             answers: Answers = {}
@@ -61,7 +61,7 @@ class CacheFiller:
                     shown = list(presentable(mine, cards[user], cards, gone, year))
                     answer = _ENCODED[kind](user, mine.list_date, shown, year)
                     answers[kind, user] = answer
-                    if _may_be_kept(mine, stored[user].of(kind), expected[user]):
+                    if _may_be_kept(mine, stored.get((kind, user)), expected[user]):
                         kept.append((kind, user, answer))
                 await breather.breathe()
             if kept:
@@ -69,10 +69,10 @@ class CacheFiller:
         return answers
 
 
-def _may_be_kept(mine: MatchList, stored: MatchList | None, expected: date) -> bool:
-    if mine.source is Source.PREVIEW or mine.list_date < expected or stored is None:
+def _may_be_kept(mine: MatchList, stored: Stamp | None, expected: date) -> bool:
+    if mine.source is Source.PREVIEW or mine.list_date < expected:
         return False
-    return (mine.list_date, mine.created_at) == (stored.list_date, stored.created_at)
+    return stored == (mine.list_date, mine.created_at)
 
 
 def _pairs(lists: Iterable[CurrentLists]) -> Sequence[tuple[UserId, UserId]]:

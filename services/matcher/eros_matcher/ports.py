@@ -53,11 +53,17 @@ class StoredModel:
     """Wall clock."""
 
 
+Stamp = tuple[date, datetime]
+"""Of a list: its date, and when (wall) it was made. Tells it from what replaced it."""
+
+
 class LockedLists(Protocol):
     """Lists of people that nobody changes until the transaction ends."""
 
-    async def current(self, users: Sequence[UserId], since: date) -> dict[UserId, CurrentLists]:
-        """The newest lists of each that are dated `since` or later."""
+    async def stamps(
+        self, users: Sequence[UserId], since: date
+    ) -> dict[tuple[ListKind, UserId], Stamp]:
+        """Which the newest lists of each are that are dated `since` or later."""
         ...
 
     async def gone(self, pairs: Iterable[tuple[UserId, UserId]]) -> set[tuple[UserId, UserId]]:

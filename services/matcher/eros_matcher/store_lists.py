@@ -13,7 +13,7 @@ import asyncpg
 from eros_common.ids import UserId
 from eros_common.tasks import Breather
 from eros_matcher.domain.lists import MatchList, Source, Suggestion, match_id
-from eros_matcher.ports import CurrentLists
+from eros_matcher.ports import CurrentLists, ListKind, Stamp
 from eros_matcher.store_locks import lock_alone, lock_together
 
 if TYPE_CHECKING:
@@ -30,6 +30,18 @@ ORDER BY m.user_id, m.rank
 """
 _CURRENT_BEYOND = """
 SELECT DISTINCT ON (user_id) * FROM matcher.recommendations
+WHERE user_id = ANY ($1) AND list_date >= $2 ORDER BY user_id, list_date DESC
+"""
+_DAILY_STAMPS = """
+SELECT u.user_id, newest.list_date, newest.created_at FROM unnest($1::uuid[]) u(user_id)
+CROSS JOIN LATERAL (
+    SELECT list_date, created_at FROM matcher.matches n
+    WHERE n.user_id = u.user_id AND n.list_date >= $2
+    ORDER BY n.list_date DESC LIMIT 1
+) newest
+"""
+_BEYOND_STAMPS = """
+SELECT DISTINCT ON (user_id) user_id, list_date, created_at FROM matcher.recommendations
 WHERE user_id = ANY ($1) AND list_date >= $2 ORDER BY user_id, list_date DESC
 """
 _DAILY_ON = "SELECT * FROM matcher.matches WHERE user_id = $1 AND list_date = $2 ORDER BY rank"
@@ -114,8 +126,15 @@ class LockedPostgresLists:
     def __init__(self, connection: PoolConnectionProxy) -> None:
         self._connection = connection
 
-    async def current(self, users: Sequence[UserId], since: date) -> dict[UserId, CurrentLists]:
-        return await _current(self._connection, users, since)
+    async def stamps(
+        self, users: Sequence[UserId], since: date
+    ) -> dict[tuple[ListKind, UserId], Stamp]:
+        queries = ((ListKind.DAILY, _DAILY_STAMPS), (ListKind.BEYOND, _BEYOND_STAMPS))
+        return {
+            (kind, UserId(row["user_id"])): (row["list_date"], row["created_at"])
+            for kind, query in queries
+            for row in await self._connection.fetch(query, users, since)
+        }
 
     async def gone(self, pairs: Iterable[Pair]) -> set[Pair]:
         return await _pairs(self._connection, _GONE, pairs)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import asyncpg
 
 from eros_matcher.domain.lists import Source
-from eros_matcher.ports import CurrentLists
+from eros_matcher.ports import CurrentLists, ListKind
 from eros_matcher.store_lists import PostgresLists, write_beyond, write_daily
 from eros_matcher.store_locks import lock_alone
 from tests.ports.matcher.lists import NOW, TODAY, a_list, person
@@ -37,6 +37,22 @@ async def test_the_newest_lists_are_current_as_they_were_written(pool: asyncpg.P
     assert found[YOU].daily == a_list(YOU, [ME], day=YESTERDAY)
     assert found[THEM] == CurrentLists()
     assert (await lists.current([YOU], TODAY))[YOU].daily is None
+
+
+async def test_the_newest_lists_are_told_by_their_stamps(pool: asyncpg.Pool) -> None:
+    await write(
+        pool,
+        daily=[a_list(ME, [FOURTH], day=YESTERDAY), a_list(ME, [YOU, THEM])],
+        beyond=[a_list(ME, [THEM], day=YESTERDAY), a_list(YOU, [ME], day=YESTERDAY)],
+    )
+    async with PostgresLists(pool).locked([ME, YOU, THEM]) as locked:
+        found = await locked.stamps([ME, YOU, THEM], YESTERDAY)
+        assert found == {
+            (ListKind.DAILY, ME): (TODAY, NOW),
+            (ListKind.BEYOND, ME): (YESTERDAY, NOW),
+            (ListKind.BEYOND, YOU): (YESTERDAY, NOW),
+        }
+        assert (await locked.stamps([ME, YOU], TODAY)).keys() == {(ListKind.DAILY, ME)}
 
 
 async def test_writing_again_replaces_the_list_of_the_day(pool: asyncpg.Pool) -> None:
