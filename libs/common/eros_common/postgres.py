@@ -68,6 +68,7 @@ async def open_pool(
     size: int = 10,
     statement_timeout_seconds: float = 10.0,
     idle_in_transaction_seconds: float = 30.0,
+    unused_seconds: float = 300.0,
     start_seconds: float = START_SECONDS,
     leaves_nothing: bool = False,
 ) -> AsyncIterator[asyncpg.Pool]:
@@ -77,6 +78,8 @@ async def open_pool(
     ``statement_timeout_seconds``, and transactions in which nothing is said for
     ``idle_in_transaction_seconds``: for so long a frozen process can hold its locks. Waits for a
     server that is not there yet, at most ``start_seconds``; raises ``DatabaseUnreachable``.
+
+    A connection that was not used for ``unused_seconds`` is closed; 0: none is.
 
     ``leaves_nothing``: no use of a connection leaves a LISTEN, SET, cursor or session lock behind,
     so that giving it back needs no statement that clears them.
@@ -93,7 +96,7 @@ async def open_pool(
     kind: type[asyncpg.Connection] = asyncpg.Connection
     if leaves_nothing:
         kind = _Unchanged
-    pool = await _connect(dsn, settings, size, start_seconds, kind)
+    pool = await _connect(dsn, settings, size, start_seconds, kind, unused_seconds)
     try:
         yield pool
     finally:
@@ -118,6 +121,7 @@ async def _connect(
     size: int,
     start_seconds: float,
     kind: type[asyncpg.Connection],
+    unused_seconds: float,
 ) -> asyncpg.Pool:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + start_seconds
@@ -130,7 +134,7 @@ async def _connect(
                 max_size=size,
                 timeout=5,
                 command_timeout=30,
-                max_inactive_connection_lifetime=300,
+                max_inactive_connection_lifetime=unused_seconds,
                 server_settings=settings,
                 init=_init,
                 connection_class=kind,

@@ -37,6 +37,18 @@ async def compose(app: App[WorkerSettings]) -> None:
             leaves_nothing=True,
         )
     )
+    # Open and warm for as long as the worker lives: batches may keep all others busy, and to open
+    # another one takes longer than a halt may.
+    for_halts = await app.enter(
+        postgres.open_pool(
+            settings.database_url,
+            app="worker-halts",
+            role="eros_matcher",
+            size=1,
+            unused_seconds=0,
+            leaves_nothing=True,
+        )
+    )
     work = await open_work(
         pool=pool,
         database_url=settings.database_url,
@@ -48,7 +60,7 @@ async def compose(app: App[WorkerSettings]) -> None:
         matches_a_day=settings.matches_a_day,
         learn_every_nights=settings.learn_every_nights,
     )
-    store = PostgresFenceStore(pool)
+    store = PostgresFenceStore(pool, for_halts)
     collector = QuietCollector()
     collector.begin()
     scheduler = SchedulerServiceStub(

@@ -17,7 +17,7 @@ class WorkerSettings(ServiceSettings, DatabaseSettings, NightSettings, MatchesSe
     stream_silence_seconds: PositiveFloat = 2.0
     """So long without a word from the scheduler, and the worker halts itself."""
     database_pool_size: int = Field(4, ge=2, le=200)
-    """A halt must never wait for a batch's connection, so there are at least two."""
+    """Of the batches; halts have one more of their own."""
     learn_every_nights: int = Field(1, ge=1, le=365)
     """A new model every so many nights. While one stays, in markets of 250,000 people and more only
     who changed is scored again."""
