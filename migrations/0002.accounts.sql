@@ -16,6 +16,9 @@ CREATE TABLE accounts.users (
     CHECK ((source IS NULL) = (external_id IS NULL))
 );
 
+-- Admins, who are few.
+CREATE INDEX users_with_roles ON accounts.users (id) WHERE roles <> '{}';
+
 -- All that a person may change, in one row: a save is one UPDATE.
 CREATE TABLE accounts.profiles (
     user_id uuid PRIMARY KEY REFERENCES accounts.users ON DELETE CASCADE,

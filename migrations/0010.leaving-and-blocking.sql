@@ -10,6 +10,8 @@ CREATE TABLE accounts.erasures (
     requested_at timestamptz NOT NULL,
     -- Sessions that ended with the account, to be told to every service.
     sids text[] NOT NULL,
+    -- An admin's are told for longer: as long as a sign-in to the console holds.
+    is_admin boolean NOT NULL,
     -- When its traces outside PostgreSQL were last removed. Done again and again until no answer to
     -- a request of the person can still be under way.
     swept_at timestamptz

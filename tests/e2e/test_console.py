@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 import httpx
+import jwt
 import pytest
 
 from eros.accounts.v1 import accounts_pb2
@@ -92,8 +93,18 @@ async def test_only_admins_get_in(
     refused(await browser.get("/events"), 401, "UNAUTHENTICATED")
 
 
+async def _ended(mesh: Mesh, session_id: str) -> bool:
+    """Whether accounts itself knows that the session ended."""
+    connection = await asyncpg.connect(mesh.environment()["DATABASE_URL"])
+    try:
+        query = "SELECT revoked_at IS NOT NULL FROM accounts.sessions WHERE sid = $1"
+        return bool(await connection.fetchval(query, session_id))
+    finally:
+        await connection.close()
+
+
 async def test_a_session_from_sign_in_to_sign_out(
-    browser: httpx.AsyncClient, admin: Person
+    mesh: Mesh, browser: httpx.AsyncClient, admin: Person
 ) -> None:
     entered = await enter(browser, admin)
     cookie = entered.headers["set-cookie"]
@@ -112,7 +123,10 @@ async def test_a_session_from_sign_in_to_sign_out(
         refused(answer, 400, "INVALID_ARGUMENT", field)
 
     kept = browser.cookies["eros-console"]
+    session_id = jwt.decode(kept, options={"verify_signature": False})["sid"]
+    assert not await _ended(mesh, session_id)
     succeeded(await browser.delete("/session"))
+    assert await _ended(mesh, session_id)
     browser.cookies.set("eros-console", kept)
     # The session is refused wherever it is used, within a second.
     for _ in range(100):

@@ -91,7 +91,7 @@ async def compose(app: App[AccountsSettings]) -> None:
         sign_in,
         clock,
         shield,
-        settings.lifetimes.access,
+        settings.lifetimes,
     )
     housekeeping = Housekeeping(sign_in, leaving, clock)
     app.background("accounts.erase", housekeeping.erase)

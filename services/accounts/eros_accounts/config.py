@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from eros_accounts.domain.sessions import Lifetimes, Throttling
 from eros_accounts.passwords import HashCost
+from eros_common.auth import CONSOLE_SECONDS
 from eros_common.config import Address, DatabaseSettings, NightSettings, ServiceSettings
 
 
@@ -44,6 +45,7 @@ class AccountsSettings(ServiceSettings, DatabaseSettings, NightSettings):
         return Lifetimes(
             access=timedelta(seconds=self.access_token_seconds),
             refresh=timedelta(seconds=self.refresh_token_seconds),
+            console=timedelta(seconds=CONSOLE_SECONDS),
         )
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Final
 
+from eros_accounts.domain.sessions import Lifetimes
 from eros_accounts.ports import LeavingStore, TraceStore
 from eros_accounts.shielded import Shield
 from eros_accounts.signin import SignIn
@@ -32,14 +33,15 @@ class Leaving:
         sign_in: SignIn,
         clock: Clock,
         shield: Shield,
-        access_lifetime: timedelta,
+        lifetimes: Lifetimes,
     ) -> None:
         self._store = store
         self._traces = traces
         self._sign_in = sign_in
         self._clock = clock
         self._shield = shield
-        self._kept = access_lifetime + SETTLED
+        self._kept = lifetimes.refused(is_admin=False) + SETTLED
+        self._kept_of_admins = lifetimes.refused(is_admin=True) + SETTLED
         self._deleted = telemetry.meter().create_counter(
             "eros.accounts.deleted", unit="{account}", description="Accounts that were deleted"
         )
@@ -63,7 +65,7 @@ class Leaving:
         now = self._clock.wall()
         for user_id in await self._store.unswept(now - AGAIN):
             await self._remove_traces(user_id)
-        await self._store.forget(now - self._kept)
+        await self._store.forget(now - self._kept, now - self._kept_of_admins)
 
     async def _delete(self, user_id: UserId) -> None:
         ended = await self._store.delete(user_id, self._clock.wall())

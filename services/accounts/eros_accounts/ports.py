@@ -130,11 +130,15 @@ class SessionStore(Protocol):
         """Revokes the session of a spent token; None if the token is not a spent one."""
         ...
 
-    async def revoke(self, session_id: SessionId, reason: RevokeReason, now: datetime) -> None:
-        """Revokes a session; the first time counts."""
+    async def revoke(
+        self, session_id: SessionId, reason: RevokeReason, now: datetime
+    ) -> Revoked | None:
+        """Revokes a session; the first time counts. None if there is no such session."""
         ...
 
-    async def revoked_since(self, since: datetime) -> list[Revoked]: ...
+    async def revoked_since(self, since: datetime, admins_since: datetime) -> list[Revoked]:
+        """Those that ended after ``since``, and admins' after ``admins_since``."""
+        ...
 
     async def sweep(self, now: datetime) -> int:
         """Deletes what has expired; how many rows."""
@@ -195,7 +199,7 @@ class LeavingStore(Protocol):
         """Their traces were removed just now."""
         ...
 
-    async def forget(self, before: datetime) -> None:
+    async def forget(self, before: datetime, admins_before: datetime) -> None:
         """Forgets that people left, of those who did before, and deletes once more all that any
         schema holds of them: requests that were under way then may have written after that."""
         ...

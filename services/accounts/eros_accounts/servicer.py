@@ -17,7 +17,7 @@ from eros_accounts.signin import SignIn
 from eros_common.auth import current_user
 from eros_common.errors import FieldFault, InvalidArgument
 from eros_common.idempotency import once_of
-from eros_common.ids import parse_user_id, user_ids_from_bytes
+from eros_common.ids import SessionId, parse_user_id, user_ids_from_bytes
 from eros_common.raw import enclosed
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -73,6 +73,12 @@ class AccountsServicer(accounts_pb2_grpc.AccountsServiceServicer):
     ) -> accounts_pb2.LogoutResponse:
         await self._sign_in.logout(current_user().session_id)
         return accounts_pb2.LogoutResponse(success=True, message="you are signed out")
+
+    async def EndSession(
+        self, request: accounts_pb2.EndSessionRequest, _: Context
+    ) -> accounts_pb2.EndSessionResponse:
+        await self._sign_in.logout(SessionId(request.session_id))
+        return accounts_pb2.EndSessionResponse()
 
     # `Any`: Raw, which no generated type knows.
     async def GetProfile(self, _: accounts_pb2.GetProfileRequest, __: Context) -> Any:

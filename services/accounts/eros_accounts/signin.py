@@ -164,7 +164,12 @@ class SignIn:
     async def announce_again(self) -> None:
         """Tells the others once more of every ended session whose tokens may still be around.
         PostgreSQL is the truth; what Valkey lost is mended by this."""
-        for revoked in await self._store.revoked_since(self._clock.wall() - self._lifetimes.access):
+        now = self._clock.wall()
+        ended = await self._store.revoked_since(
+            now - self._lifetimes.refused(is_admin=False),
+            now - self._lifetimes.refused(is_admin=True),
+        )
+        for revoked in ended:
             await self._announce(revoked)
 
     async def sweep(self) -> int:
@@ -186,15 +191,15 @@ class SignIn:
 
     async def _logout(self, session_id: SessionId) -> None:
         now = self._clock.wall()
-        await self._store.revoke(session_id, RevokeReason.LOGOUT, now)
+        revoked = await self._store.revoke(session_id, RevokeReason.LOGOUT, now)
         try:
-            await self._announce(Revoked(session_id, now))
+            await self._announce(revoked or Revoked(session_id, now))
         except (RedisError, OSError) as error:
             raise Unavailable("the session could not be ended everywhere just now") from error
 
     async def _announce(self, revoked: Revoked) -> None:
-        # The last access token of the session was signed before it was revoked.
-        until = revoked.revoked_at + self._lifetimes.access
+        # The last token of the session was signed before it was revoked.
+        until = revoked.revoked_at + self._lifetimes.refused(is_admin=revoked.is_admin)
         if until > self._clock.wall():
             await self._revocations.revoke(revoked.session_id, until)
 

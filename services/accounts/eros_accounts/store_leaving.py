@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eros_accounts.domain.sessions import Revoked
 from eros_accounts.store_database import Database
+from eros_common.auth import ADMIN
 from eros_common.ids import SessionId, UserId
 
 if TYPE_CHECKING:
@@ -29,11 +30,12 @@ ORDER BY n.nspname
 _HOLD: Final = "SELECT FROM accounts.users WHERE id = $1 FOR UPDATE"
 _DELETE: Final = """
 WITH gone AS (
-    DELETE FROM accounts.users WHERE id = $1 RETURNING id
+    DELETE FROM accounts.users WHERE id = $1 RETURNING id, roles
 )
-INSERT INTO accounts.erasures (user_id, requested_at, sids)
-SELECT id, $2, ARRAY(SELECT sid FROM accounts.sessions WHERE user_id = $1) FROM gone
-RETURNING sids
+INSERT INTO accounts.erasures (user_id, requested_at, sids, is_admin)
+SELECT id, $2, ARRAY(SELECT sid FROM accounts.sessions WHERE user_id = $1), $3 = ANY (roles)
+FROM gone
+RETURNING sids, is_admin
 """
 _DUE: Final = """
 SELECT user_id FROM accounts.erasures WHERE swept_at IS NULL OR swept_at < $1
@@ -42,7 +44,9 @@ ORDER BY swept_at NULLS FIRST LIMIT 100
 _SWEPT: Final = "UPDATE accounts.erasures SET swept_at = $2 WHERE user_id = $1"
 _FORGET: Final = """
 DELETE FROM accounts.erasures WHERE user_id = (
-    SELECT user_id FROM accounts.erasures WHERE requested_at < $1 AND swept_at > requested_at
+    SELECT user_id FROM accounts.erasures
+    WHERE requested_at < CASE WHEN is_admin THEN $2::timestamptz ELSE $1::timestamptz END
+        AND swept_at > requested_at
     LIMIT 1 FOR UPDATE SKIP LOCKED
 ) RETURNING user_id
 """
@@ -57,11 +61,11 @@ class PostgresLeaving:
     async def delete(self, user_id: UserId, now: datetime) -> list[Revoked] | None:
         async with self._database.connection() as connection, connection.transaction():
             await connection.execute(_HOLD, user_id)
-            sids = await connection.fetchval(_DELETE, user_id, now)
-            if sids is None:
+            gone = await connection.fetchrow(_DELETE, user_id, now, ADMIN)
+            if gone is None:
                 return None
             await _remove(connection, user_id)
-        return [Revoked(SessionId(sid), now) for sid in sids]
+        return [Revoked(SessionId(sid), now, gone["is_admin"]) for sid in gone["sids"]]
 
     async def export(self, user_id: UserId) -> dict[str, Any]:
         async with (
@@ -82,14 +86,14 @@ class PostgresLeaving:
         async with self._database.connection() as connection:
             await connection.execute(_SWEPT, user_id, now)
 
-    async def forget(self, before: datetime) -> None:
+    async def forget(self, before: datetime, admins_before: datetime) -> None:
         # A transaction each: many at once would hold many locks.
-        while await self._forget_one(before):
+        while await self._forget_one(before, admins_before):
             pass
 
-    async def _forget_one(self, before: datetime) -> bool:
+    async def _forget_one(self, before: datetime, admins_before: datetime) -> bool:
         async with self._database.connection() as connection, connection.transaction():
-            user_id = await connection.fetchval(_FORGET, before)
+            user_id = await connection.fetchval(_FORGET, before, admins_before)
             if user_id is None:
                 return False
             # What requests wrote that were under way when the account went: no other table knows

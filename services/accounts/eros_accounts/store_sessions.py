@@ -89,20 +89,34 @@ SELECT spent.user_id, spent.sid, u.roles FROM spent JOIN accounts.users u ON u.i
 _REVOKE_FAMILY: Final = """
 UPDATE accounts.sessions s SET
     revoked_at = coalesce(s.revoked_at, $2), revoke_reason = coalesce(s.revoke_reason, $3)
-FROM accounts.refresh_tokens t
-WHERE t.token_hash = $1 AND t.spent_at IS NOT NULL AND s.sid = t.sid
-RETURNING s.sid, s.revoked_at
+FROM accounts.refresh_tokens t, accounts.users u
+WHERE t.token_hash = $1 AND t.spent_at IS NOT NULL AND s.sid = t.sid AND u.id = s.user_id
+RETURNING s.sid, s.revoked_at, $4 = ANY (u.roles) AS is_admin
 """
 
 _REVOKE: Final = """
-UPDATE accounts.sessions SET revoked_at = $2, revoke_reason = $3
-WHERE sid = $1 AND revoked_at IS NULL
+WITH ended AS (
+    UPDATE accounts.sessions SET revoked_at = $2, revoke_reason = $3
+    WHERE sid = $1 AND revoked_at IS NULL
+)
+SELECT s.sid, coalesce(s.revoked_at, $2) AS revoked_at, $4 = ANY (u.roles) AS is_admin
+FROM accounts.sessions s JOIN accounts.users u ON u.id = s.user_id WHERE s.sid = $1
 """
 
+# Admins are few and have an index of their own.
 _REVOKED_SINCE: Final = """
-SELECT sid, revoked_at FROM accounts.sessions WHERE revoked_at > $1
+WITH of_admins AS (
+    SELECT s.sid, s.revoked_at
+    FROM accounts.users u JOIN accounts.sessions s ON s.user_id = u.id
+    WHERE u.roles <> '{}' AND $3 = ANY (u.roles) AND s.revoked_at > $2
+)
+SELECT sid, revoked_at, true AS is_admin FROM of_admins
 UNION ALL
-SELECT unnest(sids), requested_at FROM accounts.erasures WHERE requested_at > $1
+SELECT s.sid, s.revoked_at, false FROM accounts.sessions s
+WHERE s.revoked_at > $1 AND NOT EXISTS (SELECT FROM of_admins a WHERE a.sid = s.sid)
+UNION ALL
+SELECT unnest(sids), requested_at, is_admin FROM accounts.erasures
+WHERE requested_at > CASE WHEN is_admin THEN $2 ELSE $1 END
 """
 
 # In pieces, so that no sweep is long. Tokens go with their session.
@@ -199,17 +213,20 @@ class PostgresSessions:
 
     async def revoke_family(self, spent: RefreshDigest, now: datetime) -> Revoked | None:
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(_REVOKE_FAMILY, spent, now, RevokeReason.REUSE)
-        return None if row is None else Revoked(SessionId(row["sid"]), row["revoked_at"])
+            row = await connection.fetchrow(_REVOKE_FAMILY, spent, now, RevokeReason.REUSE, ADMIN)
+        return None if row is None else _revoked(row)
 
-    async def revoke(self, session_id: SessionId, reason: RevokeReason, now: datetime) -> None:
+    async def revoke(
+        self, session_id: SessionId, reason: RevokeReason, now: datetime
+    ) -> Revoked | None:
         async with self._database.connection() as connection:
-            await connection.execute(_REVOKE, session_id, now, reason)
+            row = await connection.fetchrow(_REVOKE, session_id, now, reason, ADMIN)
+        return None if row is None else _revoked(row)
 
-    async def revoked_since(self, since: datetime) -> list[Revoked]:
+    async def revoked_since(self, since: datetime, admins_since: datetime) -> list[Revoked]:
         async with self._database.connection() as connection:
-            rows = await connection.fetch(_REVOKED_SINCE, since)
-        return [Revoked(SessionId(row["sid"]), row["revoked_at"]) for row in rows]
+            rows = await connection.fetch(_REVOKED_SINCE, since, admins_since, ADMIN)
+        return [_revoked(row) for row in rows]
 
     async def sweep(self, now: datetime) -> int:
         async with self._database.connection() as connection:
@@ -226,3 +243,7 @@ class PostgresSessions:
         if row is None:
             return None
         return Holder(UserId(row["user_id"]), SessionId(row["sid"]), tuple(row["roles"]))
+
+
+def _revoked(row: asyncpg.Record) -> Revoked:
+    return Revoked(SessionId(row["sid"]), row["revoked_at"], row["is_admin"])

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from eros.accounts.v1 import accounts_pb2
 from eros_accounts.passwords import Argon2Passwords
 from eros_accounts.ports import Checked
+from eros_common.auth import CONSOLE_SECONDS
 from eros_common.auth.keyfiles import parse_jwks
 from eros_common.errors import ErrorCode
 from tests.integration.accounts.service import (
@@ -341,6 +342,30 @@ async def test_guessing_is_spaced_and_tells_nothing(accounts: Accounts) -> None:
     assert known[-1][2]
     # Not even the right one, or the limit would tell which that is.
     assert (await refusal(accounts.login(member.email))).code == "RATE_LIMITED"
+
+
+async def test_an_admins_session_is_refused_for_as_long_as_the_console_takes_it(
+    accounts: Accounts, redis: Redis
+) -> None:
+    member, other = await accounts.register(), await accounts.register()
+    grant = accounts_pb2.GrantAdminRequest(email=member.email)
+    await accounts.stub.GrantAdmin(grant, metadata=accounts.service("operator"))
+    for ended in (member, other):
+        request = accounts_pb2.EndSessionRequest(session_id=ended.session_id)
+        await accounts.stub.EndSession(request, metadata=accounts.service("gateway"))
+        error = await refusal(accounts.refresh(ended.refresh_token))
+        assert error.code is ErrorCode.UNAUTHENTICATED
+    until, until_other = [
+        await redis.zscore("{revoked}:sids", each.session_id) for each in (member, other)
+    ]
+    assert until is not None
+    assert until_other is not None
+    # Both ended just now; the one counts by its cookie, the other by its token.
+    assert CONSOLE_SECONDS - 900 - 60 < until - until_other <= CONSOLE_SECONDS - 900
+    for metadata in (member.auth, accounts.service("matcher"), ()):
+        request = accounts_pb2.EndSessionRequest(session_id=other.session_id)
+        error = await refusal(accounts.stub.EndSession(request, metadata=metadata))
+        assert error.code in {ErrorCode.UNAUTHENTICATED, ErrorCode.PERMISSION_DENIED}
 
 
 async def test_a_repeated_registration_is_the_same_account(accounts: Accounts) -> None:

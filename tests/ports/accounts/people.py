@@ -15,7 +15,9 @@ from eros_common.ids import SessionId, UserId, new_user_id
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 NIGHT = datetime(2030, 7, 1, 2, tzinfo=UTC)
-LIFETIMES = Lifetimes(access=timedelta(minutes=15), refresh=timedelta(days=30))
+LIFETIMES = Lifetimes(
+    access=timedelta(minutes=15), refresh=timedelta(days=30), console=timedelta(hours=8)
+)
 _numbers = itertools.count(1)
 
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from eros_accounts.domain.sessions import new_session
+from eros_accounts.domain.sessions import Revoked, new_session
 from eros_accounts.store_database import Database
 from eros_accounts.store_leaving import PostgresLeaving
 from eros_accounts.store_sessions import PostgresSessions
@@ -79,9 +79,9 @@ async def test_what_was_written_while_somebody_left_goes_with_the_last_sweep(
     left = {"assistant.conversations", "matcher.answered", "matcher.blocks", "scheduler.jobs"}
     assert set(await rows_with(admin, str(people[0]))) >= left
 
-    await leaving.forget(NOW)
+    await leaving.forget(NOW, NOW)
     assert set(await rows_with(admin, str(people[0]))) >= left, "not before its time"
-    await leaving.forget(LATER)
+    await leaving.forget(LATER, NOW)
     for user_id in people:
         assert await _erasures(admin, user_id) == 0
         named = await rows_with(admin, str(user_id))
@@ -89,10 +89,24 @@ async def test_what_was_written_while_somebody_left_goes_with_the_last_sweep(
         assert not [table for table in named if not table.endswith(".cache_drops")]
 
 
+async def test_an_admin_is_remembered_for_as_long_as_a_console_may_be_open(
+    sessions: PostgresSessions, leaving: PostgresLeaving, admin: asyncpg.Connection
+) -> None:
+    member = await register(sessions)
+    await sessions.grant_admin(member.email)
+    ended = await leaving.delete(member.user_id, NOW)
+    assert ended == [Revoked(member.session_id, NOW, is_admin=True)]
+    await leaving.swept(member.user_id, LATER)
+    await leaving.forget(LATER, NOW)
+    assert ended[0] in await sessions.revoked_since(LATER, NOW - timedelta(hours=8))
+    await leaving.forget(LATER, LATER)
+    assert await _erasures(admin, member.user_id) == 0
+
+
 async def test_whoever_stays_is_left_alone(
     sessions: PostgresSessions, leaving: PostgresLeaving
 ) -> None:
     member = await register(sessions)
-    await leaving.forget(LATER)
+    await leaving.forget(LATER, LATER)
     assert await sessions.credentials(member.email) is not None
     assert await leaving.delete(UserId(uuid4()), NOW) is None

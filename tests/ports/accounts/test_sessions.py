@@ -17,7 +17,7 @@ from eros_accounts.domain.sessions import (
 )
 from eros_accounts.ports import Credentials, NewAccount
 from eros_accounts.store_sessions import PostgresSessions
-from eros_common.ids import new_user_id
+from eros_common.ids import new_session_id, new_user_id
 from tests.ports.accounts.people import LIFETIMES, NIGHT, NOW, new_email, register
 
 LATER = NOW + timedelta(hours=1)
@@ -171,7 +171,27 @@ async def test_ended_sessions_are_listed_since(sessions: PostgresSessions) -> No
     await sessions.revoke(member.session_id, RevokeReason.LOGOUT, far)
     await sessions.revoke(other.session_id, RevokeReason.LOGOUT, far - timedelta(minutes=20))
     since = far - timedelta(minutes=15)
-    assert await sessions.revoked_since(since) == [Revoked(member.session_id, far)]
+    assert await sessions.revoked_since(since, since) == [Revoked(member.session_id, far)]
+
+
+async def test_an_admins_ended_sessions_are_listed_for_longer(sessions: PostgresSessions) -> None:
+    member, other = await register(sessions), await register(sessions)
+    await sessions.grant_admin(member.email)
+    far = NOW + timedelta(days=800)
+    ended = far - timedelta(hours=1)
+    of_admin = Revoked(member.session_id, ended, is_admin=True)
+    assert await sessions.revoke(member.session_id, RevokeReason.LOGOUT, ended) == of_admin
+    again = far - timedelta(minutes=1)
+    assert await sessions.revoke(member.session_id, RevokeReason.LOGOUT, again) == of_admin
+    of_other = await sessions.revoke(other.session_id, RevokeReason.LOGOUT, ended)
+    assert of_other == Revoked(other.session_id, ended)
+    since = far - timedelta(minutes=15)
+    assert await sessions.revoked_since(since, far - timedelta(hours=8)) == [of_admin]
+    assert await sessions.revoked_since(ended - timedelta(minutes=1), far - timedelta(hours=8)) == [
+        of_admin,
+        of_other,
+    ]
+    assert await sessions.revoke(new_session_id(), RevokeReason.LOGOUT, far) is None
 
 
 async def test_a_sweep_takes_what_expired_and_nothing_else(

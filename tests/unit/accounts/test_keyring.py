@@ -21,7 +21,9 @@ from eros_common.errors import Unauthenticated
 from eros_common.ids import new_session_id, new_user_id
 from eros_common.testing import FakeClock
 
-LIFETIMES = Lifetimes(access=timedelta(minutes=15), refresh=timedelta(days=30))
+LIFETIMES = Lifetimes(
+    access=timedelta(minutes=15), refresh=timedelta(days=30), console=timedelta(hours=8)
+)
 HOLDER = Holder(new_user_id(), new_session_id(), (ADMIN,))
 
 

@@ -9,6 +9,8 @@ from eros_common.errors import Unauthenticated
 from eros_common.ids import SessionId, UserId
 
 ADMIN = "admin"
+CONSOLE_SECONDS = 8 * 3600
+"""How long an admin's sign-in to the console holds: beyond all access tokens of its session."""
 
 
 @dataclass(frozen=True, slots=True)

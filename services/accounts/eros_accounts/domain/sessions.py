@@ -32,10 +32,16 @@ class RevokeReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """How long tokens hold (wall time)."""
+    """How long tokens hold, and an admin's sign-in to the console (wall time)."""
 
     access: timedelta
     refresh: timedelta
+    console: timedelta
+
+    def refused(self, *, is_admin: bool) -> timedelta:
+        """For how long after its end a session has to be refused: until its last access token has
+        expired, and an admin's sign-in to the console, which outlives that."""
+        return max(self.access, self.console) if is_admin else self.access
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +83,11 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """A session that ended, and when (wall time)."""
+    """A session that ended, when (wall time), and whether it was an admin's."""
 
     session_id: SessionId
     revoked_at: datetime
+    is_admin: bool = False
 
 
 def digest(secret: str) -> RefreshDigest:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from importlib import resources
 from typing import Any, Final
 from uuid import UUID
@@ -19,10 +18,10 @@ from eros.gateway.v1 import console_pb2_grpc
 from eros.scheduler.v1 import scheduler_pb2, work_pb2
 from eros.scheduler.v1.scheduler_pb2_grpc import SchedulerServiceStub
 from eros_common import logging
-from eros_common.auth.revocation import Revocations
 from eros_common.errors import FieldFault, InvalidArgument, NotFound, from_rpc_error
+from eros_common.ids import SessionId
 from eros_gateway.console.feed import Feed
-from eros_gateway.console.session import AdminSession, Sessions
+from eros_gateway.console.session import Sessions
 
 log = logging.get("gateway.console")
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -59,14 +58,12 @@ class ConsoleServicer(console_pb2_grpc.ConsoleServiceServicer):
         self,
         feed: Feed,
         sessions: Sessions,
-        revocations: Revocations,
         accounts: AccountsServiceStub,
         scheduler: SchedulerServiceStub,
         stopping: asyncio.Event,
     ) -> None:
         self._feed = feed
         self._sessions = sessions
-        self._revocations = revocations
         self._accounts = accounts
         self._scheduler = scheduler
         self._stopping = stopping
@@ -99,8 +96,13 @@ class ConsoleServicer(console_pb2_grpc.ConsoleServiceServicer):
         return pb.SignInResponse(success=True)
 
     async def SignOut(self, request: pb.SignOutRequest, context: Context) -> pb.SignOutResponse:
-        session = self._admin(context)
-        await self._revocations.revoke(session.session_id, session.until + timedelta(minutes=15))
+        session_id = self._admin(context)
+        end = accounts_pb2.EndSessionRequest(session_id=session_id)
+        try:
+            # Accounts ends it: what only Valkey knows is forgotten with Valkey's data.
+            await self._accounts.EndSession(end)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from None
         cookie = self._sessions.end(secure=_secure(context))
         await context.send_initial_metadata((("set-cookie", cookie),))
         return pb.SignOutResponse(success=True)
@@ -123,7 +125,7 @@ class ConsoleServicer(console_pb2_grpc.ConsoleServiceServicer):
             raise from_rpc_error(error) from None
         return pb.RetryJobResponse(success=True, retried=answer.retried > 0)
 
-    def _admin(self, context: Context) -> AdminSession:
+    def _admin(self, context: Context) -> SessionId:
         return self._sessions.read(_metadata(context, "cookie"))
 
 

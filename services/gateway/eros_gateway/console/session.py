@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
@@ -11,23 +10,15 @@ from typing import Final
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from eros_common.auth import CONSOLE_SECONDS
 from eros_common.clocks import Clock
 from eros_common.errors import PermissionDenied, Unauthenticated
 from eros_common.ids import SessionId
 
 COOKIE: Final = "eros-console"
-SESSION_SECONDS: Final = 8 * 3600
 _AUDIENCE: Final = "eros-console"
 _ALGORITHM: Final = "EdDSA"
 _ATTRIBUTES: Final = "Path=/console; HttpOnly; SameSite=Strict"
-
-
-@dataclass(frozen=True, slots=True)
-class AdminSession:
-    """``session_id`` is that of the sign-in at accounts: ended there, it is ended here."""
-
-    session_id: SessionId
-    until: datetime
 
 
 class Sessions:
@@ -46,16 +37,17 @@ class Sessions:
         if "admin" not in claims.get("roles", ()):
             raise PermissionDenied("the console is for admins")
         now = int(self._clock.wall().timestamp())
-        own = {"aud": _AUDIENCE, "sid": claims["sid"], "iat": now, "exp": now + SESSION_SECONDS}
+        own = {"aud": _AUDIENCE, "sid": claims["sid"], "iat": now, "exp": now + CONSOLE_SECONDS}
         token = jwt.encode(own, self._key, algorithm=_ALGORITHM)
-        return _cookie(token, SESSION_SECONDS, secure=secure)
+        return _cookie(token, CONSOLE_SECONDS, secure=secure)
 
     def end(self, *, secure: bool) -> str:
         """The ``Set-Cookie`` that makes the browser forget."""
         return _cookie("", 0, secure=secure)
 
-    def read(self, cookies: str) -> AdminSession:
-        """The session of a ``Cookie`` header. ``Unauthenticated`` if there is none that holds."""
+    def read(self, cookies: str) -> SessionId:
+        """The session of a ``Cookie`` header: that of the sign-in at accounts, which ends here when
+        it ends there. ``Unauthenticated`` if there is none that holds."""
         try:
             morsel = SimpleCookie(cookies).get(COOKIE)
         except CookieError:
@@ -75,7 +67,7 @@ class Sessions:
         until = datetime.fromtimestamp(claims["exp"], UTC)
         if until <= self._clock.wall() or claims["sid"] in self._revoked:
             raise Unauthenticated("the session has ended: sign in again")
-        return AdminSession(SessionId(claims["sid"]), until)
+        return SessionId(claims["sid"])
 
 
 def _cookie(value: str, seconds: int, *, secure: bool) -> str:

@@ -8,7 +8,7 @@ from eros.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
 from eros.activity.v1.activity_pb2_grpc import ActivityServiceStub
 from eros.gateway.v1 import console_pb2_grpc, gateway_pb2_grpc
 from eros.scheduler.v1 import scheduler_pb2_grpc
-from eros_common.auth.revocation import RevocationMirror, Revocations
+from eros_common.auth.revocation import RevocationMirror
 from eros_common.lifecycle import App, main
 from eros_common.redis import open_redis
 from eros_gateway.console.feed import Feed
@@ -79,7 +79,6 @@ async def compose(app: App[FrontSettings]) -> None:
         ConsoleServicer(
             feed,
             Sessions(app.identity.key, mirror, app.clock),
-            Revocations(activity, clock=app.clock),
             AccountsServiceStub(channels["accounts"]),
             scheduler,
             app.stopping,
