@@ -31,6 +31,9 @@ class Calibration:
     scale: float = 1.0
     shift: float = 0.0
     mutual: float = 0.0
+    auc: float | None = None
+    """Of the decisions it was made from: the share of pairs of a like and a skip that the logits
+    put in order. None: there were none of both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,8 @@ def calibrated(held: Held) -> Calibration:
     a, b = corrected[there], corrected[back]
     match = held.liked[there] * held.liked[back]
     weight = np.minimum(held.weight[there], held.weight[back])
-    return Calibration(scale, shift, _mutual(a, b, match, weight))
+    auc = _auc(held.liked > 0.5, held.logits)
+    return Calibration(scale, shift, _mutual(a, b, match, weight), auc)
 
 
 def both_ways(chooser: Ints, chosen: Ints) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
@@ -73,6 +77,18 @@ def both_ways(chooser: Ints, chosen: Ints) -> tuple[npt.NDArray[np.intp], npt.ND
     at = np.minimum(np.searchsorted(key[order], opposite), max(len(key) - 1, 0))
     there = np.flatnonzero((key[order][at] == opposite) & (chooser < chosen))
     return there, order[at[there]]
+
+
+def _auc(liked: npt.NDArray[np.bool_], logits: Doubles) -> float | None:
+    likes, skips = int(liked.sum()), int((~liked).sum())
+    if not likes or not skips:
+        return None
+    order = np.argsort(logits, kind="stable")
+    _, first, count = np.unique(logits[order], return_index=True, return_counts=True)
+    # Of equal logits each has the mean of their ranks.
+    rank = np.empty(len(logits))
+    rank[order] = np.repeat(first + (count + 1) / 2, count)
+    return float((rank[liked].sum() - likes * (likes + 1) / 2) / (likes * skips))
 
 
 def _platt(logits: Doubles, liked: Doubles, weight: Doubles) -> tuple[float, float]:

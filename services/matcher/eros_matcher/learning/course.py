@@ -42,6 +42,8 @@ class Position:
     loss: float = float("inf")
     """Of the sweep before."""
     done: bool = False
+    blocks: int = 0
+    """Steps made so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class Course:
         """One block of work; True when all is done."""
         if self.position.done or not len(self._behaviour):
             return True
+        self.position.blocks += 1
         if not self.fit.step():
             return False
         position = self.position

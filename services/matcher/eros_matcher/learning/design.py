@@ -68,6 +68,12 @@ class Behaviour:
         )
 
 
+def cleaned(values: Floats) -> Floats:
+    """The values with 0 for what is no number; themselves where there is none of that."""
+    good = np.isfinite(values)
+    return values if good.all() else np.where(good, values, np.float32(0))
+
+
 def finite(values: npt.ArrayLike) -> tuple[Doubles, int]:
     """The values with 0 for what is no number, and how many those were."""
     array = np.asarray(values, dtype=np.float64)

@@ -65,9 +65,14 @@ def start_of(design: Design, model: Model, leanings: Floats) -> Learned:
     taste = np.reshape(model.tower_taste, shape) if model.tower_taste else nothing
     trait = np.reshape(model.tower_trait, shape) if model.tower_trait else nothing
     inputs = tower_inputs(design)
-    known = leanings.astype(np.float64)
-    own = np.concatenate([known[:, :1], known[:, 2 : 2 + LATENT_DIMS] + inputs @ taste], axis=1)
-    others = np.concatenate([known[:, 1:2], known[:, 2 + LATENT_DIMS :] + inputs @ trait], axis=1)
+    known, single = leanings, np.float32
+    own, others = (
+        np.concatenate([known[:, side : side + 1], part + inputs @ tower.astype(single)], axis=1)
+        for side, part, tower in (
+            (0, known[:, 2 : 2 + LATENT_DIMS], taste),
+            (1, known[:, 2 + LATENT_DIMS :], trait),
+        )
+    )
     return Learned(
         base=model.base,
         selects=np.array(model.selects),
@@ -75,8 +80,8 @@ def start_of(design: Design, model: Model, leanings: Floats) -> Learned:
         theta=theta_of(model),
         tower_taste=taste.copy(),
         tower_trait=trait.copy(),
-        own=own.astype(np.float32),
-        others=others.astype(np.float32),
+        own=own,
+        others=others,
         spread=Spread(*model.spreads),
         mutual=model.mutual,
     )

@@ -146,8 +146,9 @@ class Fit:
         self._selects = learned.base + design.bias @ learned.selects
         self._attracts = design.bias @ learned.attracts
         self._weighted = design.taste * learned.theta[design.tie].astype(design.taste.dtype)
-        self._mean_own = self._inputs @ learned.tower_taste
-        self._mean_others = self._inputs @ learned.tower_trait
+        # In single precision: in double all inputs would be copied each time.
+        self._mean_own = self._inputs @ learned.tower_taste.astype(np.float32)
+        self._mean_others = self._inputs @ learned.tower_trait.astype(np.float32)
         spread = learned.spread
         taste = spread.taste + _mean_square(self._mean_own)
         trait = spread.trait + _mean_square(self._mean_others)
@@ -365,8 +366,8 @@ def _sigmoid(logits: Doubles) -> Doubles:
     return likely
 
 
-def _mean_square(values: Doubles) -> float:
-    return float((values**2).sum()) / max(values.size, 1)
+def _mean_square(values: Floats) -> float:
+    return float(np.einsum("ij,ij->", values, values, dtype=np.float64)) / max(values.size, 1)
 
 
 def _variance(values: Doubles, unsure: float, before: float) -> float:

@@ -70,7 +70,7 @@ class Learned:
         return int(self.own.shape[1]) - 1
 
 
-def tower_inputs(design: Design) -> npt.NDArray[np.floating]:
+def tower_inputs(design: Design) -> Floats:
     """(n, q) what the learned dimensions of a person are predicted from."""
     return np.concatenate([design.bias, design.trait], axis=1)
 

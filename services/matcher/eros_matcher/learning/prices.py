@@ -192,6 +192,8 @@ class Balance:
         self._next = 0
         self._now: MarketBalance | None = None
         self._moved = 0.0
+        self.blocks = 0
+        """Steps made so far."""
         self.prices: Floats = np.zeros(len(market), dtype=np.float32)
 
     @property
@@ -203,6 +205,7 @@ class Balance:
         """One block of rows of one market; True when all is done."""
         if self._next == self.markets or self._strength == 0:
             return True
+        self.blocks += 1
         people = self._order[self._bounds[self._next] : self._bounds[self._next + 1]]
         if self._now is None:
             self._now = MarketBalance(self._crowd, people, self._most_sampled, self._seed)

@@ -30,7 +30,7 @@ from eros_matcher.features.model import (
 from eros_matcher.features.said import TIES_OF_COLUMNS
 from eros_matcher.learning import state as states
 from eros_matcher.learning.course import PLENTY, Course
-from eros_matcher.learning.design import Behaviour, Design, finite
+from eros_matcher.learning.design import Behaviour, Design, cleaned, finite
 from eros_matcher.learning.export import leanings_of, model_of, start_of, theta_of
 from eros_matcher.learning.learned import vectors
 from eros_matcher.learning.prices import Balance, Rules
@@ -148,7 +148,15 @@ class LearnProgram:
                 "leanings": leanings_of(self._design, course.learned),
                 "prices": prices,
             },
-            {"model": _whole(model), "loss": loss, "cutoff": self._meta["cutoff"]},
+            {
+                "model": _whole(model),
+                "loss": loss,
+                "cutoff": self._meta["cutoff"],
+                "auc": course.calibration.auc,
+                "imbalance": balance.imbalance,
+                "markets": balance.markets,
+                "blocks": course.position.blocks + balance.blocks,
+            },
         )
 
 
@@ -165,10 +173,10 @@ def _whole(model: Model) -> str:
 
 
 def _opened(arrays: dict[str, Any]) -> tuple[Design, Behaviour, Rules, Any]:
-    cleaned = {}
-    for name in ("bias", "taste", "trait", "leanings"):
-        cleaned[name] = finite(arrays[name])[0].astype(np.float32)
-    design = Design(cleaned["bias"], cleaned["taste"], cleaned["trait"], TIES_OF_COLUMNS)
+    bias, taste, trait, leanings = (
+        cleaned(arrays[name]) for name in ("bias", "taste", "trait", "leanings")
+    )
+    design = Design(bias, taste, trait, TIES_OF_COLUMNS)
     liked, weight = finite(arrays["liked"])[0], finite(arrays["weight"])[0]
     chooser, chosen = arrays["chooser"], arrays["chosen"]
     if len(chooser) and max(int(chooser.max()), int(chosen.max())) >= design.people:
@@ -180,4 +188,4 @@ def _opened(arrays: dict[str, Any]) -> tuple[Design, Behaviour, Rules, Any]:
             for name in ("gender", "seeks", "born", "born_from", "born_to", "place", "reach")
         }
     )
-    return design, behaviour, rules, cleaned["leanings"]
+    return design, behaviour, rules, leanings

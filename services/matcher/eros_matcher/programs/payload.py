@@ -126,6 +126,13 @@ class LearnedModel:
     loss: float | None
     people: bytes
     """All of it, with a digest of 32 bytes before it."""
+    auc: float | None
+    """How well decisions that were held out are put in order; None where there were too few."""
+    imbalance: float
+    """How far congestion prices still moved at the end, in nats."""
+    markets: int
+    blocks: int
+    """Steps that learning took, over all turns."""
 
 
 def unpack_learned(data: bytes) -> LearnedModel:
@@ -135,6 +142,8 @@ def unpack_learned(data: bytes) -> LearnedModel:
         meta = json.loads(data[12 : 12 + size])["meta"]
         body, loss = str(meta["model"]).encode(), meta["loss"]
         cutoff = datetime.fromisoformat(meta["cutoff"])
+        people = hashlib.sha256(data).digest() + data
+        told = meta["auc"], meta["imbalance"], meta["markets"], meta["blocks"]
     except (struct.error, ValueError, KeyError) as error:
         raise BrokenPayloadError(f"no learned model: {error!r}") from error
-    return LearnedModel(body, cutoff, loss, hashlib.sha256(data).digest() + data)
+    return LearnedModel(body, cutoff, loss, people, *told)

@@ -20,6 +20,7 @@ from eros_matcher.store_lists import PostgresLists
 from eros_matcher.store_models import PostgresModels
 from eros_matcher.work.learning import HostLearning
 from eros_matcher.work.markets import HostMarkets
+from eros_matcher.work.metrics import LearnMetrics
 from eros_matcher.work.sink import MatcherSink
 from eros_matcher.work.source import KEEP_FROM_PEOPLE, MatcherSource
 
@@ -71,4 +72,7 @@ async def open_work(
     )
     filler = CacheFiller(lists, ValkeyLists(cache))
     cards = KeptCards(profiles.of, clock.monotonic)
-    return Work(source, MatcherSink(lists, cards, filler, cache, clock, learning, matches_a_day))
+    sink = MatcherSink(
+        *(lists, cards, filler, cache, clock, learning, matches_a_day), metrics=LearnMetrics()
+    )
+    return Work(source, sink)

@@ -27,6 +27,7 @@ from eros_matcher.store_locks import lock_alone
 from eros_matcher.store_models import save_learned
 from eros_matcher.work.advising import keep
 from eros_matcher.work.learning import HostLearning
+from eros_matcher.work.metrics import LearnMetrics
 from eros_matcher.worker.jobs import JobKind, RowResult
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class MatcherSink:
     clock: Clock
     learning: HostLearning
     matches_a_day: int
+    metrics: LearnMetrics
 
     async def write(
         self, connection: PoolConnectionProxy, kind: JobKind, rows: Sequence[RowResult]
@@ -111,7 +113,17 @@ class MatcherSink:
             if row.result is not None:
                 learned = await asyncio.to_thread(unpack_learned, row.result)
                 version = await save_learned(connection, learned, self.clock.wall())
-                log.info("learned", version=version, bytes=len(row.result), loss=learned.loss)
+                self.metrics.learned(version, learned, self.clock.wall())
+                log.info(
+                    "learned",
+                    version=version,
+                    bytes=len(row.result),
+                    loss=learned.loss,
+                    auc=learned.auc,
+                    blocks=learned.blocks,
+                    markets=learned.markets,
+                    imbalance=round(learned.imbalance, 5),
+                )
 
     async def _made(self, rows: Sequence[RowResult]) -> list[tuple[RowResult, Found]]:
         made: list[tuple[RowResult, Found]] = []
