@@ -12,8 +12,8 @@ learned model says of the seeker's own interest alone; and the engine: both side
 prices. Learner, prices, market, search and scorer are the ones that run at night; the night's
 leases and tables are not.
 
-EROS_BENCH_PEOPLE (2,000 by default, in cities of 2,000; 50,000 take some forty minutes of a core),
-EROS_BENCH_NIGHTS (30), EROS_BENCH_PLOT (where the picture goes).
+EROS_BENCH_PEOPLE (2,000 by default, in cities of 2,000), EROS_BENCH_NIGHTS (30), EROS_BENCH_WORKERS
+(processes, 2), EROS_BENCH_PLOT (where the picture goes).
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -34,6 +36,7 @@ from threadpoolctl import threadpool_limits
 from bench._machine import machine
 from eros_common.ids import UserId, user_id_from_bytes
 from eros_matcher.domain.people import Filters, Gender, Place
+from eros_matcher.engine.best import positions_of
 from eros_matcher.engine.search import Search
 from eros_matcher.features.analysis import leaning_of, vector_of
 from eros_matcher.features.interests import tokens
@@ -70,6 +73,7 @@ _HIDDEN: Final = 3
 _LOOKS: Final = 0.8
 _INTERESTS: Final = tuple(f"thing {number}" for number in range(48))
 _BATCH: Final = 250
+_ORDERS: Final = ("random", "popularity", "one-sided", "balanced")
 
 
 @dataclass(frozen=True)
@@ -124,12 +128,13 @@ def run() -> dict[str, Any]:
     nights = int(os.environ.get("EROS_BENCH_NIGHTS", _NIGHTS))
     plot = Path(os.environ.get("EROS_BENCH_PLOT", Path(tempfile.gettempdir()) / "eros-market.png"))
     began = time.monotonic()
-    with threadpool_limits(1):
-        world = _world(people)
-        lives = [_live(world, order, nights) for order in ("random", "popularity", "one-sided")]
-        lives.append(_live(world, "balanced", nights))
-    rows = [_row(life, people, nights) for life in lives]
-    _draw(lives, people, plot)
+    workers = int(os.environ.get("EROS_BENCH_WORKERS", min(2, os.cpu_count() or 1)))
+    # The longest first: the others fit beside it. Not forked, for threads may be under way.
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        under_way = [pool.submit(_outcome, order, people, nights) for order in reversed(_ORDERS)]
+        outcomes = [one.result() for one in reversed(under_way)]
+    rows = [one.row for one in outcomes]
+    _draw(outcomes, people, plot)
     best = rows[-1]
     return {
         "matches_per_person_day": best["matches_per_person_day"],
@@ -138,12 +143,29 @@ def run() -> dict[str, Any]:
         "over_one_sided": _ratio(best, rows[2]),
         "people": people,
         "nights": nights,
-        "cities": len(np.unique(world.city)),
+        "cities": -(-people // _CITY),
         "plot": str(plot),
         "seconds": round(time.monotonic() - began, 1),
         "rows": rows,
         **machine("numpy"),
     }
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an order came to."""
+
+    matches: list[int]
+    """Made on each day."""
+    row: dict[str, Any]
+
+
+def _outcome(order: str, people: int, nights: int) -> Outcome:
+    """A life in a process of its own; everybody is born anew there, from the same seed."""
+    with threadpool_limits(1):
+        world = _world(people)
+        life = _live(world, order, nights)
+    return Outcome(life.matches, _row(life, world, nights))
 
 
 def _ratio(row: dict[str, Any], other: dict[str, Any]) -> float:
@@ -337,22 +359,22 @@ def _searched(world: World, life: Life) -> list[list[int]]:
             record.price,
         )
     market = builder.build()
-    number = {user: index for index, user in enumerate(world.ids)}
+    # Whom each position of the market is.
+    number = np.empty(market.people, dtype=np.int64)
+    ids = [user.bytes for user in world.ids]
+    number[market.positions(b"".join(ids))] = np.arange(len(ids))
     found: list[list[int]] = []
     for start in range(0, len(records), _BATCH):
         batch = records[start : start + _BATCH]
         search = Search(market, len(batch), _DAILY, _YEAR, mutual=life.model.mutual)
         for row, record in enumerate(batch):
-            excluded = b"".join(world.ids[one].bytes for one in life.seen[start + row])
+            excluded = b"".join([ids[one] for one in life.seen[start + row]])
             search.put(row, record, excluded=excluded)
         alive = np.arange(len(batch))
         while len(alive):
             search.step(alive)
             alive = np.setdiff1d(alive, search.ended(alive))
-        found += [
-            [number[suggestion.other_id] for suggestion in search.found(row)]
-            for row in range(len(batch))
-        ]
+        found += [number[positions_of(search.keys(row))].tolist() for row in range(len(batch))]
     return found
 
 
@@ -398,7 +420,8 @@ def _ordered(world: World, life: Life, score: Callable[[Ints, Ints], Doubles]) -
     return found
 
 
-def _row(life: Life, people: int, nights: int) -> dict[str, Any]:
+def _row(life: Life, world: World, nights: int) -> dict[str, Any]:
+    people = len(world.ids)
     last = life.matches[-min(7, nights) :]
     said = np.concatenate(life.said)
     shown = np.sort(life.shown)[::-1]
@@ -408,21 +431,28 @@ def _row(life: Life, people: int, nights: int) -> dict[str, Any]:
         "last_week": 2 * sum(last) / (people * len(last)),
         "likes_share": float(said.mean()) if len(said) else 0.0,
         "people_without_match": float((life.matched == 0).mean()),
+        "cities_least_and_most": _cities(life, world, nights),
         "shown_to_top_percent": float(shown[: max(1, people // 100)].sum() / max(shown.sum(), 1)),
         "lists_cpu_s": round(life.engine_seconds, 1),
         "learn_cpu_s": round(life.learn_seconds, 1),
     }
 
 
-def _draw(lives: list[Life], people: int, path: Path) -> None:
+def _cities(life: Life, world: World, nights: int) -> tuple[float, float]:
+    """Matches a person and day in the city with the fewest and in the one with the most."""
+    share = np.bincount(world.city, weights=life.matched) / np.bincount(world.city) / nights
+    return round(float(share.min()), 3), round(float(share.max()), 3)
+
+
+def _draw(outcomes: list[Outcome], people: int, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
-    for life in lives:
-        nights = np.arange(1, len(life.matches) + 1)
-        axes.plot(nights, np.cumsum(life.matches) * 2 / people, label=life.order)
+    for one in outcomes:
+        nights = np.arange(1, len(one.matches) + 1)
+        axes.plot(nights, np.cumsum(one.matches) * 2 / people, label=one.row["order"])
     axes.set_xlabel("day")
     axes.set_ylabel("matches a person so far")
     axes.set_title(f"{people:,} people, ten suggestions a day")
