@@ -154,6 +154,7 @@ async def test_who_left_is_in_nothing_that_was_kept(world: World) -> None:
     assert await erasures.sweep() == 1
     left = "SELECT count(*) FROM matcher.kept WHERE $1 = ANY (others)"
     assert await world.pool.fetchval(left, one) == 0
+    assert await erasures.sweep(again_seconds=0) == 1
 
 
 async def test_as_many_a_day_as_is_set(world: World) -> None:

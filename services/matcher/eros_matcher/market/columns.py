@@ -32,32 +32,29 @@ class BrokenFileError(Exception):
 
 def write(path: Path, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
     """Write the file and make it durable; the caller renames it into place."""
-    places: dict[str, tuple[str, tuple[int, ...], int]] = {}
-    offset = 0
-    for name, array in arrays.items():
-        places[name] = (array.dtype.str, array.shape, offset)
-        offset = _aligned(offset + array.nbytes)
-    header = json.dumps({"meta": meta, "arrays": places}).encode()
+    header, places, size = _planned(arrays, meta)
     with path.open("wb") as file:
-        file.write(_MAGIC + _LENGTH.pack(len(header)) + header)
-        start = _aligned(file.tell())
+        file.write(header)
         for name, array in arrays.items():
-            file.seek(start + places[name][2])
+            file.seek(places[name])
             file.write(np.ascontiguousarray(array).data)
-        file.truncate(start + offset)
+        file.truncate(size)
         file.flush()
         os.fsync(file.fileno())
 
 
+def size_of(arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> int:
+    """Bytes that `write` writes."""
+    return _planned(arrays, meta)[2]
+
+
 def dump(arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> bytes:
     """The same as `write`, in memory."""
-    header, bodies = _laid_out(arrays, meta)
-    start = _aligned(len(header))
-    whole = bytearray(start + sum(_aligned(len(body)) for body in bodies))
+    header, places, size = _planned(arrays, meta)
+    whole = bytearray(size)
     whole[: len(header)] = header
-    for body in bodies:
-        whole[start : start + len(body)] = body
-        start += _aligned(len(body))
+    for name, array in arrays.items():
+        whole[places[name] : places[name] + array.nbytes] = np.ascontiguousarray(array).tobytes()
     return bytes(whole)
 
 
@@ -90,16 +87,19 @@ def digest(arrays: Mapping[str, Array]) -> str:
     return state.hexdigest()
 
 
-def _laid_out(arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> tuple[bytes, list[bytes]]:
-    places: dict[str, tuple[str, tuple[int, ...], int]] = {}
-    bodies: list[bytes] = []
+def _planned(
+    arrays: Mapping[str, Array], meta: Mapping[str, Any]
+) -> tuple[bytes, dict[str, int], int]:
+    """What the file begins with, where in it each array goes, and how long it is."""
+    told: dict[str, tuple[str, tuple[int, ...], int]] = {}
     offset = 0
     for name, array in arrays.items():
-        places[name] = (array.dtype.str, array.shape, offset)
-        bodies.append(np.ascontiguousarray(array).tobytes())
+        told[name] = (array.dtype.str, array.shape, offset)
         offset += _aligned(array.nbytes)
-    text = json.dumps({"meta": meta, "arrays": places}).encode()
-    return _MAGIC + _LENGTH.pack(len(text)) + text, bodies
+    text = json.dumps({"meta": meta, "arrays": told}).encode()
+    header = _MAGIC + _LENGTH.pack(len(text)) + text
+    start = _aligned(len(header))
+    return header, {name: start + told[name][2] for name in told}, start + offset
 
 
 def _aligned(offset: int) -> int:

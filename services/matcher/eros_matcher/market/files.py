@@ -12,8 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from eros_common import logging
 from eros_matcher.market import columns
 from eros_matcher.market.market import HISTORY
+
+log = logging.get("matcher.market")
 
 LAYOUT: Final = 2
 """Of a file's arrays; one of another layout is built anew."""
@@ -27,7 +30,7 @@ class MarketStamp:
 
     `version` is a digest of the content, so that it is the same on all hosts; `snapshot` is the
     database's, so that later changes can be told; `seconds` is how long it took to build and
-    `built_at` when (wall, seconds since 1970).
+    `built_at` when (wall, seconds since 1970); `size` is of the file, in bytes.
     """
 
     file: str
@@ -39,6 +42,7 @@ class MarketStamp:
     built_at: float
     seconds: float
     layout: int
+    size: int
 
 
 class MarketFiles:
@@ -63,8 +67,12 @@ class MarketFiles:
         except (OSError, ValueError, TypeError):
             return None
         found = stamp.model_version, stamp.year, stamp.layout
-        wanted = found == (model_version, year, LAYOUT)
-        return stamp if wanted and self.path_of(stamp).exists() else None
+        if found != (model_version, year, LAYOUT):
+            return None
+        size = _size_of(self.path_of(stamp))
+        if size not in (None, stamp.size):
+            log.warning("not_whole", file=stamp.file, bytes=size, expected=stamp.size)
+        return stamp if size == stamp.size else None
 
     def path_of(self, stamp: MarketStamp) -> Path:
         return self._directory / stamp.file
@@ -81,6 +89,9 @@ class MarketFiles:
         """Write a file, make it current and remove what is older than the one before."""
         content = {name: array for name, array in arrays.items() if name not in HISTORY}
         version = columns.digest(content)
+        # What is not finished when a snapshot is taken has this number or a higher one.
+        since = int(snapshot.split(":", maxsplit=1)[0])
+        meta = {"model_version": model_version, "year": year, "since": since}
         stamp = MarketStamp(
             file=f"market.{model_version}.{LAYOUT}.{version}",
             version=version,
@@ -91,12 +102,10 @@ class MarketFiles:
             built_at=time.time(),
             seconds=time.time() - started,
             layout=LAYOUT,
+            size=columns.size_of(arrays, meta),
         )
-        if not self.path_of(stamp).exists():
+        if _size_of(self.path_of(stamp)) != stamp.size:
             temporary = self._directory / f".{stamp.file}.{os.getpid()}"
-            # What is not finished when a snapshot is taken has this number or a higher one.
-            since = int(snapshot.split(":", maxsplit=1)[0])
-            meta = {"model_version": model_version, "year": year, "since": since}
             columns.write(temporary, arrays, meta)
             temporary.rename(self.path_of(stamp))
         pointer = self._pointer.with_suffix(".new")
@@ -112,6 +121,14 @@ class MarketFiles:
         for path in [*found[_KEPT:], *half_written]:
             with suppress(OSError):
                 path.unlink()
+
+
+def _size_of(path: Path) -> int | None:
+    """None where there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 def _modified(path: Path) -> float:

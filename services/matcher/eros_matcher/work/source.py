@@ -206,7 +206,7 @@ class MatcherSource:
     ) -> dict[UserId, tuple[bytes, bytes]]:
         """Each one's record, or the profile where there is no good one; not who left the market."""
         records = await self.features.records(users, model.version)
-        broken = [user for user, record in records.items() if not _is_finite(record)]
+        broken = [user for user, record in records.items() if not _is_whole(record)]
         if broken:
             log.warning("broken_vectors", people=len(broken), first=str(broken[0]))
         good = {user: record for user, record in records.items() if user not in set(broken)}
@@ -219,7 +219,12 @@ class MatcherSource:
         return people
 
 
-def _is_finite(record: Record) -> bool:
+def _is_whole(record: Record) -> bool:
+    """Whether the vector, if there is to be one, is of this code's size, and all of it numbers."""
+    if record.filters is None:
+        return True
+    if len(record.vector) != 4 * models.VECTOR_FLOATS:
+        return False
     # A sum is finite only if all of it is; there is no NumPy in the worker's parent.
     return math.isfinite(sum(array("f", record.vector)))
 
