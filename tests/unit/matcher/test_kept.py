@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from eros_matcher.domain import kept as keeping
 from eros_matcher.domain.kept import Kept
 from eros_matcher.engine import search as searching
-from eros_matcher.engine.best import Keys
+from eros_matcher.engine.best import Keys, positions_of
 from eros_matcher.engine.search import Search
 from eros_matcher.features.analysis import analyze
 from eros_matcher.features.interests import tokens
@@ -151,6 +151,20 @@ def test_when_little_changed_hardly_anybody_is_searched_for_anew() -> None:
     _, _, taken = searched(town.market(), seekers, town, kept)
 
     assert taken > 85
+
+
+def test_who_was_left_out_and_may_come_again_is_known() -> None:
+    town = a_town(1500, 7)
+    market, seekers = town.market(), list(town.people.values())[:60]
+    best, _, _ = searched(market, seekers, town, None)
+    # The three best of each are left out at first, and come again the next night.
+    town.out = [market.ids[at].tobytes() for keys in best for at in positions_of(keys[:3])]
+    _, kept, _ = searched(market, seekers, town, None)
+    town.out.clear()
+    found, _, taken = searched(market, seekers, town, kept)
+    assert taken > 50
+    for mine, truth in zip(found, best, strict=True):
+        np.testing.assert_array_equal(mine, truth)
 
 
 def a_search(town: Town, seeker: Record, since: int) -> Search:

@@ -158,7 +158,7 @@ class Search:
             out = [np.concatenate([self._never[row], self._shown[row]]) for row in here]
             best = changed.best(here, out)
             for row, left_out, more in zip(here.tolist(), out, best, strict=True):
-                known = self.market.positions(kept[row].others)
+                known = np.unique(self.market.positions(kept[row].others))
                 known = known[~changed.knows(known)]
                 # They were compared with everybody else already.
                 keys = self._scorer.pairs(row, self._without(known, left_out))
@@ -172,7 +172,7 @@ class Search:
         best = self._best.of(row)
         floor = float(values_of(best[:1])[0]) if len(best) == self._best.most else keeping.EVERYBODY
         # Who is left out today may come again on another day.
-        out = np.concatenate([self._never[row], self._shown[row]]).astype(np.intp)
+        out = np.unique(np.concatenate([self._never[row], self._shown[row]])).astype(np.intp)
         keys = np.sort(np.concatenate([best, self._scorer.pairs(row, out)]))[::-1]
         if len(keys) > MOST_KEPT:
             floor = max(floor, float(values_of(keys[MOST_KEPT:][:1])[0]))
