@@ -88,7 +88,9 @@ class Fit:
         self._design = design
         self._inputs = tower_inputs(design)
         self._tying = np.eye(design.ties, dtype=np.float32)[design.tie]
-        usual = design.taste.mean(axis=0, dtype=float) * design.trait.mean(axis=0, dtype=float)
+        # Of nobody there is no mean.
+        taste, trait = (side.sum(axis=0, dtype=float) for side in (design.taste, design.trait))
+        usual = taste * trait / max(design.people, 1) ** 2
         self._usual_ties = usual @ self._tying
         self._by_chooser = _Side(behaviour, behaviour.chooser, design.people)
         self._by_chosen = _Side(behaviour, behaviour.chosen, design.people)
