@@ -224,7 +224,7 @@ async def test_who_wakes_is_left_at_once_and_matched_when_asleep_again(night: Ni
         while not all([await night.stored(other) for other in (user, *people)]):
             await asyncio.sleep(0.2)
     story = [entry for entry in await night.history(user) if entry.token >= job.token]
-    assert [entry.event for entry in story] == [LEASED, GIVEN_BACK, LEASED, DONE]
+    assert [entry.event for entry in story] == [LEASED, GIVEN_BACK, LEASED, DONE], story
     assert story[0].token < story[2].token == story[3].token
     written = {row["created_at"] for row in await night.stored(user)}
     assert min(written) > story[2].at.ToDatetime(tzinfo=UTC)
