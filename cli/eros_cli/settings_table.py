@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic_settings import BaseSettings
 
+from eros_cli.mesh import data_dir, options
 from eros_cli.paths import CHECKOUT
 from eros_common.config import variable_of
 
@@ -36,6 +37,19 @@ set. Durations are wall seconds unless they say night time.
 """
 
 
+_COMMANDS = {
+    "EROS_ADMIN_TOKEN": (
+        "unset",
+        "An admin's access token: `doctor` also asks how the night goes.",
+    ),
+    data_dir.VARIABLE: (
+        "a folder a checkout; `/var/lib/eros` for root",
+        "Where `run`, `up`, `night` and `import` keep keys, logs and the embedded servers' data.",
+    ),
+    options.WORKERS_VARIABLE: ("one a core", "How many night workers `run`, `up`, `night` start."),
+}
+
+
 def rows() -> list[str]:
     """A row a variable, in alphabetical order."""
     readers: dict[str, list[str]] = {}
@@ -49,6 +63,8 @@ def rows() -> list[str]:
             variable = variable_of(cls, field)
             readers.setdefault(variable, []).append(program)
             told.setdefault(variable, (_default(info), _meaning(cls, field)))
+    for variable, row in _COMMANDS.items():
+        readers[variable], told[variable] = ["./eros"], row
     return [
         f"| `{variable}` | {told[variable][0]} | "
         f"{'all' if len(readers[variable]) >= len(_PROGRAMS) - 1 else ', '.join(readers[variable])}"

@@ -36,10 +36,6 @@ class NightLine:
         """The night instant (UTC) at a wall instant."""
         return (self.epoch + (wall - self.t0) * self.rate).astimezone(UTC)
 
-    def wall_at(self, night: datetime) -> datetime:
-        """The wall instant (UTC) at which it will be this night instant."""
-        return (self.t0 + (night - self.epoch) / self.rate).astimezone(UTC)
-
 
 class Clock(Protocol):
     """Where time comes from."""

@@ -41,11 +41,6 @@ def new_worker_id(prefix: str) -> WorkerId:
     return WorkerId(f"{prefix}-{secrets.token_hex(4)}")
 
 
-def new_batch_id() -> BatchId:
-    """A fresh random batch id."""
-    return BatchId(secrets.token_hex(8))
-
-
 def parse_user_id(text: str) -> UserId:
     """The user id of its 36-character text."""
     try:
@@ -65,11 +60,6 @@ def user_id_from_bytes(data: bytes) -> UserId:
     return UserId(UUID(bytes=data))
 
 
-def user_id_to_bytes(user_id: UserId) -> bytes:
-    """The 16-byte wire form, in network order."""
-    return user_id.bytes
-
-
 def user_ids_from_bytes(items: Iterable[bytes]) -> list[UserId]:
     """Many at once; the error names the first position that is wrong."""
     found: list[UserId] = []
@@ -79,8 +69,3 @@ def user_ids_from_bytes(items: Iterable[bytes]) -> list[UserId]:
         except ValueError as error:
             raise ValueError(f"item {index}: {error}") from None
     return found
-
-
-def user_ids_to_bytes(items: Iterable[UserId]) -> list[bytes]:
-    """The 16-byte wire forms, in order."""
-    return [item.bytes for item in items]

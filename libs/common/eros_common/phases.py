@@ -125,11 +125,6 @@ class Window:
         """The occurrence that ends on a local date in an IANA zone."""
         return _night(self, list_date, zone)
 
-    def night_at(self, instant: datetime, zone: str) -> Night | None:
-        """The occurrence that contains an instant, if one does."""
-        latest = self.latest_night(instant, zone)
-        return latest if instant < latest.end else None
-
     def latest_night(self, instant: datetime, zone: str) -> Night:
         """The occurrence that started last, at or before an instant."""
         local = _local_date(instant, zone)

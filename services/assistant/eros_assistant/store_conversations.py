@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import asyncpg
 
@@ -175,7 +175,3 @@ def _message(row: asyncpg.Record) -> Message:
             Action(**{**stored, "kind": ActionKind(stored["kind"])}) for stored in row["actions"]
         ),
     )
-
-
-NIL: Final = ConversationId(UUID(int=0))
-"""In cache_drops: what was prepared by night."""

@@ -1,4 +1,4 @@
-"""The matcher's only call to the scheduler: a person without a list needs one made."""
+"""A person without a list needs one made: what the API asks of the scheduler."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ import pytest
 
 from eros.accounts.v1 import profile_pb2
 from eros_cli.population import demo, okcupid
+from tests.support.real_data import okcupid_file
 
 ROW = {
     "age": "22",
@@ -87,9 +88,7 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_whole_real_file_keeps_the_contract() -> None:
-    path = Path(__file__).parents[4] / "shared" / "data" / "okcupid_profiles.csv.zip"
-    if not path.exists():
-        pytest.skip("the OkCupid profiles are not beside this checkout")
+    path = okcupid_file()
     count = 0
     for person in okcupid.people(path):
         if count % 50 == 0:

@@ -55,10 +55,6 @@ class FakeClock:
             if not future.done():
                 future.set_result(None)
 
-    def advance_night(self, seconds: float) -> None:
-        """Moves on by night seconds."""
-        self.advance(seconds / self.rate)
-
     async def slept(self, sleepers: int = 1) -> None:
         """Waits until at least so many tasks sleep: then it is time to ``advance``."""
         while sum(not future.done() for _, _, future in self._sleepers) < sleepers:

@@ -190,9 +190,3 @@ def advice(cited: Cited) -> Action:
 def ask(question: str) -> Action:
     """A question to go on with."""
     return Action(ActionKind.CHAT, question, "POST", f"{API}/assistant/chat", {"message": question})
-
-
-def translate_into(text: str, target: str, name: str, language: Language) -> Action:
-    label = _LABELS[ActionKind.TRANSLATE][language].format(x=name)
-    body = {"text": text, "targetLanguage": target}
-    return Action(ActionKind.TRANSLATE, label, "POST", f"{API}/assistant/translate", body)
