@@ -129,7 +129,8 @@ async def _measure() -> dict[str, Any]:
         waits, night_cores = await _waits(crowd, edge, alone, behind, mesh.pid(_WORKER))
         await mesh.stop(_WORKER)
         routes = [await _row(crowd, edge, route, cache, seconds) for route in ROUTES]
-    measured = costs | waits
+    at_night = {f"{name} at 200/s, a night running": found for name, found in waits.items()}
+    measured = costs | at_night
     return {
         **{f"{name}_us": _us(found) for name, found in costs.items()},
         **{f"{name}_p99_ms": _p99(found) for name, found in waits.items()},
