@@ -172,12 +172,12 @@ async def _look_at_rows(mesh: Mesh, crowd: list[Somebody], report: Report) -> No
             "j(user_id, token) WHERE a.event = 3 GROUP BY j.user_id, a.kind, j.token "
             "HAVING count(*) > 1) doubled"
         )
-        actions = await connection.fetch("SELECT user_id, match_id, action FROM matcher.actions")
-        kept = {(str(a["user_id"]), str(a["match_id"]), a["action"]) for a in actions}
+        actions = await connection.fetch("SELECT user_id, other_id, action FROM matcher.actions")
+        kept = {(str(a["user_id"]), str(a["other_id"]), a["action"]) for a in actions}
         for somebody in crowd:
-            for match, action in somebody.acted:
-                if (somebody.user_id, match, action) not in kept:
-                    report.writes_lost.append(f"action on {match} of {somebody.user_id}")
+            for other, action in somebody.acted:
+                if (somebody.user_id, other, action) not in kept:
+                    report.writes_lost.append(f"{action} of {somebody.user_id} on {other}")
     finally:
         await connection.close()
 

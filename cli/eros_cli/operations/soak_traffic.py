@@ -46,7 +46,8 @@ class Somebody:
         self._unsure: set[str] = set()
         self.user_id = ""
         self.acted: set[tuple[str, int]] = set()
-        """Matches and the numbers of what was said of them, as acknowledged."""
+        """People and the numbers of what was said of them, as acknowledged: said again of the same
+        person, on another day's match, it is no news and no row."""
 
     async def live(self) -> None:
         """For ever: awake, asleep, awake."""
@@ -109,12 +110,13 @@ class Somebody:
         matches = answer.json()["matches"]
         if not matches:
             return
-        match = self._random.choice(matches)["matchId"]
+        chosen = self._random.choice(matches)
+        match = chosen["matchId"]
         action = self._random.choice(list(_ACTIONS))
         done = await self._call("POST", f"/matches/{match}/action", {"action": action})
         if done is not None and done.status_code == 200:
             self._report.writes += 1
-            self.acted.add((match, _ACTIONS[action]))
+            self.acted.add((chosen["userId"], _ACTIONS[action]))
 
     async def _write(self, field: str, value: str) -> None:
         answer = await self._call("PUT", "/users/profile", {field: value})
