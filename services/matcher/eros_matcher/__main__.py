@@ -32,7 +32,7 @@ from eros_matcher.store_erasures import PostgresErasures
 from eros_matcher.store_features import PostgresFeatures
 from eros_matcher.store_jobs import mark_match_due
 from eros_matcher.store_lists import PostgresLists
-from eros_matcher.store_models import PostgresModels
+from eros_matcher.store_models import NoModelError, PostgresModels
 from eros_matcher.store_relations import PostgresRelations
 
 log = logging.get("matcher")
@@ -109,7 +109,7 @@ async def compose(app: App[MatcherSettings]) -> None:
             await clock.sleep(settings.preview_refresh_seconds)
             try:
                 await people.refresh()
-            except postgres.AWAY as error:
+            except (*postgres.AWAY, NoModelError) as error:
                 log.warning("previews_stay", error=repr(error))
 
     async def drop_late() -> None:
