@@ -4,6 +4,7 @@ and leaves nothing."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -40,6 +41,7 @@ def _descriptors() -> list[Path]:
 @pytest.mark.skipif(sys.platform != "linux", reason="counts sockets in /proc")
 @pytest.mark.parametrize("turns", range(_TURNS))
 async def test_cancelled_early_it_keeps_no_connection(valkey_url: str, turns: int) -> None:
+    gc.collect()  # what other tests left is not counted
     before = _sockets()
     async with open_redis(valkey_url, app="test") as redis:
         mirror = asyncio.create_task(RevocationMirror(redis).run())
@@ -52,7 +54,7 @@ async def test_cancelled_early_it_keeps_no_connection(valkey_url: str, turns: in
     # A transport closes its socket in the loop's next turn.
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    assert _sockets() == before
+    assert _sockets() <= before
 
 
 UNTIL = datetime.now(UTC) + timedelta(minutes=15)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ async def test_who_hangs_up_while_it_starts_leaves_nothing(
             task.cancel()
         return await create(*command, **more)
 
+    gc.collect()  # what other tests left is not counted
     before = len(os.listdir("/dev/fd"))
     with monkeypatch.context() as patched:
         patched.setattr(asyncio, "create_subprocess_exec", cancelled_there)
@@ -64,6 +66,6 @@ async def test_who_hangs_up_while_it_starts_leaves_nothing(
     # A transport closes its pipe some turns of the loop after its process has ended.
     for _ in range(100):
         await asyncio.sleep(0)
-    assert len(os.listdir("/dev/fd")) == before
+    assert len(os.listdir("/dev/fd")) <= before
     assert await _translated(echoing) == "hello"
     await echoing.close()

@@ -12,6 +12,9 @@ _COMMAND = """
 import asyncio, signal, sys
 from eros_cli.interrupts import Interrupted, run_stoppable
 
+# Whoever is started in the background of a script inherits an ignored Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 async def main():
     try:
         print("started", flush=True)
