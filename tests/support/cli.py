@@ -9,7 +9,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from eros_cli.mesh.addresses import SERVICE_PORTS, address_variable
+from eros_cli.mesh.addresses import (
+    READS_PORTS,
+    SERVICE_PORTS,
+    address_variable,
+    reads_variable,
+)
 from tests.support.processes import CHECKOUT
 
 #: Other meshes may start at the same moment.
@@ -19,6 +24,7 @@ _ANY_PORTS = {
     "EROS_POSTGRES_PORT": "0",
     "EROS_VALKEY_PORT": "0",
     **{address_variable(service): "127.0.0.1:0" for service in SERVICE_PORTS},
+    **{reads_variable(service): "127.0.0.1:0" for service in READS_PORTS},
 }
 
 

@@ -17,7 +17,8 @@ SERVICE_PORTS = {
     Part.ASSISTANT: 50055,
     Part.GATEWAY: 50056,
 }
-_READS_PORTS = {Part.ACCOUNTS: 50061, Part.MATCHER: 50064}
+#: Those with a port for cached reads beside it.
+READS_PORTS = {Part.ACCOUNTS: 50061, Part.MATCHER: 50064}
 _ACCESS_LOG_PORT = 50062
 _POSTGRES_PORT = 54320
 _VALKEY_PORT = 63790
@@ -99,7 +100,7 @@ def choose_addresses(options: MeshOptions) -> Addresses:
         },
         reads={
             service: loopback(reads_variable(service), port)
-            for service, port in _READS_PORTS.items()
+            for service, port in READS_PORTS.items()
         },
         workers=tuple(f"{LOOPBACK}:{ports.free()}" for _ in range(options.worker_count())),
         access_log=loopback(ACCESS_LOG_VARIABLE, _ACCESS_LOG_PORT),
