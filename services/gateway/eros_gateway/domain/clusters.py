@@ -87,23 +87,29 @@ def service_cluster(
             # With nobody healthy, say so at once instead of trying the ill.
             "healthy_panic_threshold": {"value": 0},
         },
-        "outlier_detection": {
-            "consecutive_gateway_failure": 5,
-            "enforcing_consecutive_gateway_failure": 100,
-            # A service that answers INTERNAL is wrong, not gone; and a lone endpoint is kept.
-            "enforcing_consecutive_5xx": 0,
-            "enforcing_success_rate": 0,
-            "interval": seconds(1),
-            "base_ejection_time": seconds(2),
-            "max_ejection_time": seconds(30),
-            "max_ejection_percent": 50,
-        },
+        # A lone endpoint is kept.
+        "outlier_detection": _ejection(most_percent=50),
         "circuit_breakers": {
             "thresholds": [
                 _threshold("DEFAULT", max_reads * len(where)),
                 _threshold("HIGH", max_requests * len(where)),
             ]
         },
+    }
+
+
+def _ejection(*, most_percent: int) -> Object:
+    """When an endpoint is left alone for a while, and how many of them at once."""
+    return {
+        "consecutive_gateway_failure": 5,
+        "enforcing_consecutive_gateway_failure": 100,
+        # A service that answers INTERNAL is wrong, not gone.
+        "enforcing_consecutive_5xx": 0,
+        "enforcing_success_rate": 0,
+        "interval": seconds(1),
+        "base_ejection_time": seconds(2),
+        "max_ejection_time": seconds(30),
+        "max_ejection_percent": most_percent,
     }
 
 
@@ -131,16 +137,7 @@ def reads_cluster(name: str, where: tuple[Endpoint, ...], *, max_reads: int) -> 
         "connect_timeout": seconds(0.25),
         "load_assignment": _assignment(name, [endpoint.address for endpoint in where]),
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
-        "outlier_detection": {
-            "consecutive_gateway_failure": 5,
-            "enforcing_consecutive_gateway_failure": 100,
-            "enforcing_consecutive_5xx": 0,
-            "enforcing_success_rate": 0,
-            "interval": seconds(1),
-            "base_ejection_time": seconds(2),
-            "max_ejection_time": seconds(30),
-            "max_ejection_percent": 100,
-        },
+        "outlier_detection": _ejection(most_percent=100),
         "circuit_breakers": {"thresholds": [_threshold("DEFAULT", max_reads * len(where))]},
     }
 
