@@ -21,6 +21,7 @@ from uuid import UUID
 
 from envoy_als import als_pb2
 
+from bench._environment import without_servers
 from bench._machine import machine, percentile
 from bench._pings import pinging
 from eros_activity.als_servicer import meaning
@@ -45,7 +46,6 @@ _ENTRIES_PER_MESSAGE = 100
 _STREAMS = 4
 _PAGE = 1000
 _LOOKS = 200
-_SERVERS = ("DATABASE_URL", "REDIS_URL", "ACTIVITY_REDIS_URL", "CACHE_REDIS_URL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def run() -> dict[str, Any]:
 
 
 async def _run(users: int, seconds: float) -> dict[str, Any]:
-    environment = {name: value for name, value in os.environ.items() if name not in _SERVERS}
+    environment = without_servers()
     options = MeshOptions(parts=frozenset({Part.VALKEY}), environment=environment)
     async with Mesh(options) as mesh, AsyncExitStack() as stack:
         url = mesh.environment()["ACTIVITY_REDIS_URL"]

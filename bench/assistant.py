@@ -20,6 +20,7 @@ from uuid import uuid4
 
 import asyncpg
 
+from bench._environment import without_servers
 from bench._machine import machine, percentile
 from eros.accounts.v1 import accounts_pb2
 from eros.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
@@ -38,7 +39,6 @@ _PARTS = frozenset(
         *(Part.MATCHER, Part.ASSISTANT),
     }
 )
-_SERVERS = ("DATABASE_URL", "REDIS_URL", "ACTIVITY_REDIS_URL", "CACHE_REDIS_URL")
 _PER_SECOND = 20.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 _WARM_UP = 40
@@ -87,7 +87,7 @@ def _accuracy(labelled: list[tuple[str, str]]) -> dict[str, Any]:
 
 
 async def _load(texts: list[str], seconds: float) -> dict[str, Any]:
-    environment = {name: value for name, value in os.environ.items() if name not in _SERVERS}
+    environment = without_servers()
     environment.pop("EROS_ASSISTANT_LLM_URL", None)
     async with (
         Mesh(MeshOptions(parts=_PARTS, environment=environment)) as mesh,

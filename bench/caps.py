@@ -24,6 +24,7 @@ from uuid import uuid4
 import asyncpg
 import numpy as np
 
+from bench._environment import without_servers
 from bench._machine import machine
 from eros.activity.v1 import activity_pb2
 from eros_cli.mesh.mesh import Mesh
@@ -43,7 +44,6 @@ _START_SECONDS: Final = 1.0
 _ROWS: Final = 250
 _TILE: Final = 256
 _AT_ONCE: Final = 2000
-_SERVERS = ("DATABASE_URL", "REDIS_URL", "ACTIVITY_REDIS_URL", "CACHE_REDIS_URL")
 _MARK_DUE: Final = "SELECT scheduler.mark_due($1, $2, 1::smallint, now())"
 
 
@@ -190,7 +190,7 @@ def _busy() -> float:
 
 
 async def _awake(people: int) -> dict[str, Any]:
-    environment = {name: value for name, value in os.environ.items() if name not in _SERVERS}
+    environment = without_servers()
     parts = frozenset(
         {Part.POSTGRES, Part.VALKEY, Part.ACCOUNTS, Part.ACTIVITY, Part.SCHEDULER, Part.WORKER}
     )

@@ -25,6 +25,7 @@ from statistics import median
 from typing import Any, Final
 
 from bench._crowd import IN_USE, ROUTES, Crowd, Route, night_start, sleepers
+from bench._environment import without_servers
 from bench._load import Order, Outcome, cpu_seconds, send
 from bench._machine import machine, percentile
 from bench._processes import tree
@@ -49,7 +50,6 @@ _SETTINGS: Final = {
     "EROS_HASH_MEMORY_KIB": "8",
     "EROS_HASH_PASSES": "1",
 }
-_SERVERS: Final = ("DATABASE_URL", "REDIS_URL", "ACTIVITY_REDIS_URL", "CACHE_REDIS_URL")
 _SETTLE_SECONDS: Final = 0.2
 _WORKER: Final = "worker-1"
 _HEARTBEAT: Final = Route("POST", "/heartbeat", IN_USE)
@@ -103,7 +103,7 @@ def _setting(name: str, default: float) -> float:
 async def _measure() -> dict[str, Any]:
     people, seconds = int(_setting("PEOPLE", _PEOPLE)), _setting("SECONDS", _SECONDS)
     began = time.monotonic()
-    environment = {name: value for name, value in os.environ.items() if name not in _SERVERS}
+    environment = without_servers()
     start = NightClock(night_start(), datetime.now(UTC))
     whole = MeshOptions(workers=1, environment=environment, settings=_SETTINGS, night=start)
     store = MeshOptions(parts=frozenset({Part.VALKEY}), environment=environment)

@@ -29,6 +29,7 @@ from typing import Any, Final
 import asyncpg
 import grpc.aio
 
+from bench._environment import without_servers
 from bench._machine import machine
 from eros.accounts.v1 import accounts_pb2
 from eros.activity.v1 import activity_pb2
@@ -62,7 +63,6 @@ _START: Final = datetime(2026, 11, 24, 0, 10, tzinfo=UTC)
 _PARTS: Final = frozenset(
     {Part.POSTGRES, Part.VALKEY, Part.ACCOUNTS, Part.ACTIVITY, Part.SCHEDULER, Part.WORKER}
 )
-_SERVERS = ("DATABASE_URL", "REDIS_URL", "ACTIVITY_REDIS_URL", "CACHE_REDIS_URL")
 _SETTINGS: Final = {
     "EROS_WINDOW_START": "00:00",
     "EROS_WINDOW_PHASE2": "00:01",
@@ -127,7 +127,7 @@ def run() -> dict[str, Any]:
 
 async def night(seed: int, people: int, seconds: float, *, durable: bool = True) -> dict[str, Any]:
     """See `run`. A server that is killed loses nothing that the kernel has, `durable` or not."""
-    environment = {name: value for name, value in os.environ.items() if name not in _SERVERS}
+    environment = without_servers()
     options = MeshOptions(
         parts=_PARTS,
         workers=2,

@@ -31,6 +31,7 @@ from typing import Any, Final, TypeVar
 
 import asyncpg
 
+from bench._environment import without_servers
 from bench._machine import machine
 from eros.accounts.v1 import accounts_pb2
 from eros_cli.mesh.mesh import Mesh
@@ -55,7 +56,6 @@ _MATCH: Final = 3
 _PARTS: Final = frozenset(
     {Part.POSTGRES, Part.VALKEY, Part.ACCOUNTS, Part.ACTIVITY, Part.SCHEDULER, Part.WORKER}
 )
-_SERVERS = ("DATABASE_URL", "REDIS_URL", "ACTIVITY_REDIS_URL", "CACHE_REDIS_URL")
 _SETTINGS: Final = {
     "EROS_WINDOW_START": "00:00",
     "EROS_WINDOW_PHASE2": "00:01",
@@ -193,7 +193,7 @@ def run() -> dict[str, Any]:
 
 
 async def _measure(seed: int, runs: int) -> dict[str, Any]:
-    environment = {name: value for name, value in os.environ.items() if name not in _SERVERS}
+    environment = without_servers()
     t0 = datetime.now(UTC)
     options = MeshOptions(
         parts=_PARTS,

@@ -14,6 +14,7 @@ import os
 from typing import Any, Final
 
 from bench._crowd import IN_USE, Crowd, Route
+from bench._environment import without_servers
 from bench._load import Order, Outcome, send
 from bench._machine import machine, percentile
 from eros_cli.mesh.mesh import Mesh
@@ -31,7 +32,6 @@ _SETTINGS: Final = {
     "EROS_PREVIEW_RENEW_SECONDS": "0.1",
 }
 _MOST: Final = "EROS_GATEWAY_MAX_READS"
-_SERVERS: Final = ("DATABASE_URL", "REDIS_URL", "ACTIVITY_REDIS_URL", "CACHE_REDIS_URL")
 
 
 def run() -> dict[str, Any]:
@@ -59,7 +59,7 @@ def run() -> dict[str, Any]:
 async def _measure(
     name: str, settings: dict[str, str], seconds: float, times: float
 ) -> dict[str, Any]:
-    environment = {key: value for key, value in os.environ.items() if key not in _SERVERS}
+    environment = without_servers()
     options = MeshOptions(
         workers=1, environment=environment, settings={**_SETTINGS, **settings}, durable=False
     )

@@ -35,6 +35,7 @@ from pgqueuer.domain.types import QueueEntrypoint, QueueManagerId
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 from pgqueuer.queries import Queries
 
+from bench._environment import without_servers
 from bench._machine import machine, percentile
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import MeshOptions, Part
@@ -56,7 +57,6 @@ _EMPTY_CLAIMS = 20
 _ROUNDS = 3
 _LAST_JOBS = 30_000
 _LONGEST_SECONDS = 20.0
-_SERVERS = ("DATABASE_URL", "REDIS_URL", "ACTIVITY_REDIS_URL", "CACHE_REDIS_URL")
 
 _FILL = """
 INSERT INTO scheduler.jobs (
@@ -125,7 +125,7 @@ def run() -> dict[str, Any]:
 
 
 async def _run(people: int, seconds: float) -> dict[str, Any]:
-    environment = {name: value for name, value in os.environ.items() if name not in _SERVERS}
+    environment = without_servers()
     options = MeshOptions(parts=frozenset({Part.POSTGRES}), environment=environment)
     clients = len(os.sched_getaffinity(0))
     async with Mesh(options) as mesh, AsyncExitStack() as stack:

@@ -22,6 +22,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+from bench._environment import without_servers
 from bench._machine import machine
 from eros_activity.domain.people import Interaction, Rules, UserKey
 from eros_activity.store_valkey import ValkeyPeople
@@ -41,7 +42,6 @@ _WORKERS: Final = 4
 _START: Final = datetime(2026, 6, 2, 4, 0, tzinfo=UTC)
 _RULES: Final = Rules(IdleThresholds(), session_end=600.0, forget_after=30 * 86400.0)
 _AT_ONCE: Final = 4000
-_SERVERS: Final = ("DATABASE_URL", "REDIS_URL", "ACTIVITY_REDIS_URL", "CACHE_REDIS_URL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def _night(users: int, hours: float) -> _Night:
 
 async def _memory(users: int) -> float:
     """Bytes of Valkey a person known."""
-    environment = {name: value for name, value in os.environ.items() if name not in _SERVERS}
+    environment = without_servers()
     options = MeshOptions(parts=frozenset({Part.VALKEY}), environment=environment)
     async with Mesh(options) as mesh, AsyncExitStack() as stack:
         url = mesh.environment()["ACTIVITY_REDIS_URL"]

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench._crowd import IN_USE, imported, night_start
+from bench._environment import without_servers
 from bench._load import Order, cpu_seconds, request, send
 from bench._machine import machine
 from bench._phones import Tokens
@@ -34,7 +35,6 @@ _SECONDS: Final = 15.0
 _PERCENTS: Final = (0, 25, 50, 75, 100)
 _HEARTBEAT_SECONDS: Final = 30.0
 _SETTINGS: Final = {"EROS_RATE_PER_SECOND": "0"}
-_SERVERS: Final = ("DATABASE_URL", "REDIS_URL", "ACTIVITY_REDIS_URL", "CACHE_REDIS_URL")
 _WORKER: Final = "worker-1"
 _LOOKS: Final = 20
 _LOOK_SECONDS: Final = 0.5
@@ -57,7 +57,7 @@ def run() -> dict[str, Any]:
 async def _measure() -> list[dict[str, Any]]:
     users = int(os.environ.get("EROS_BENCH_USERS", _USERS))
     seconds = float(os.environ.get("EROS_BENCH_SECONDS", _SECONDS))
-    environment = {name: value for name, value in os.environ.items() if name not in _SERVERS}
+    environment = without_servers()
     night = NightClock(night_start(), datetime.now(UTC))
     options = MeshOptions(workers=1, environment=environment, settings=_SETTINGS, night=night)
     async with Mesh(options) as mesh, open_operator(mesh.environment()) as operator:
