@@ -126,24 +126,25 @@ class GatewaySettings(TelemetrySettings, PeerSettings):
     """Requests of one address in all, but heartbeats, which have a limit of their own; 0: there are
     no limits per address at all. As of every limit per second, twice as many may come at once."""
     rate_read_per_second: int = Field(100, ge=0)
-    """Reads of one address; 0, here and below: no limit of their own."""
+    """Of one address at each read; 0, here and below: no limit of the routes' own."""
     rate_write_per_second: int = Field(50, ge=0)
-    """Saves, actions, blocks and whatever else changes something, of one address."""
+    """Of one address at each route that saves, acts, blocks or changes something else."""
     rate_heartbeat_per_second: int = Field(200, ge=0)
     """Of one address: 6,000 phones behind it at one in 30 s."""
     rate_open_per_second: int = Field(50, ge=0)
-    """Health, documents and the console's page, of one address."""
+    """Of one address at each of health, the documents and the console's page."""
     rate_sign_in_per_minute: int = Field(60, ge=0)
-    """Logins and refreshes of one address. As of every limit per minute, so many may come at
+    """Logins of one address, and refreshes. As of every limit per minute, so many may come at
     once."""
     rate_register_per_minute: int = Field(20, ge=0)
     """Registrations of one address."""
     rate_leave_per_minute: int = Field(10, ge=0)
-    """Exports and deletions of one address."""
+    """Exports of one address, and deletions."""
     rate_generate_per_minute: int = Field(120, ge=0)
-    """Texts that the assistant writes for one address."""
+    """Of one address at each route where the assistant writes."""
     rate_addresses: int = Field(20_000, ge=1)
-    """How many addresses' limits are kept in mind."""
+    """How many pairs of address and route are kept in mind of each limit, the latest; about 0.7 KB
+    each."""
 
     descriptor_set: DescriptorSet = DESCRIPTOR_SET
 

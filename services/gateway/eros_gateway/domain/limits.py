@@ -1,8 +1,9 @@
 """How often one address may call, per Envoy process.
 
-Each route counts for one limit (the policy in the descriptors says which), and all but heartbeats
-for the sum of all. Whoever is over one of the two is answered 429. Routes carry what they count for
-as metadata, which the one filter reads; so routes of a limit share its buckets.
+Each route has one limit (the policy in the descriptors says which) and a token bucket for every
+address, shared with no other route; all but heartbeats count for the sum of all as well. Whoever is
+over one of the two is answered 429. Routes carry their limit and their name as metadata, which the
+one filter reads.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ RETRY_AFTER: Final = "%METADATA(ROUTE:eros:retry_after)%"
 
 # One IPv6 customer has a whole /64.
 _ADDRESS: Final = {"masked_remote_address": {"v6_prefix_mask_len": 64}}
+# Entries without a value are a bucket for each value there is.
 _EACH_ADDRESS: Final = {"key": "masked_remote_address"}
+_EACH_ROUTE: Final = {"key": "route"}
 _ALWAYS: Final = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
 _NEVER: Final = {"default_value": {"numerator": 0, "denominator": "HUNDRED"}}
 # The filter wants a bucket for everybody together as well; this one is never empty.
@@ -48,8 +51,8 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What one address may do: in all but heartbeats, and of each kind. ``remembered`` is how many
-    addresses are kept in mind at once."""
+    """What one address may do: in all but heartbeats, and at each route by its limit.
+    ``remembered`` is how many buckets are kept of each limit, and how many of the sum."""
 
     all: Rate
     of: Mapping[Limit, Rate]
@@ -57,7 +60,7 @@ class Rates:
 
 
 def limit_of(method: Method) -> Limit:
-    """The limit that calls of a method count for."""
+    """Which limit a method's routes have."""
     if method.policy.limit is not None:
         return method.policy.limit
     if not any(path.verb == "GET" for path in method.rest):
@@ -65,21 +68,31 @@ def limit_of(method: Method) -> Limit:
     return Limit.OPEN if method.policy.access is Access.PUBLIC else Limit.READ
 
 
-def counted(limit: Limit, rates: Rates) -> Object:
-    """The metadata of a route, for the filter and for what is said to whom it refuses."""
-    found = {"limit": limit.name.lower(), "retry_after": str(rates.of[limit].wait)}
+def counted(method: Method, rates: Rates) -> Object:
+    """The metadata of a route, for the filter and for what is said to whom it refuses. All routes
+    of a method are one to the limits: the same thing in other words."""
+    limit = limit_of(method)
+    found = {
+        "limit": limit.name.lower(),
+        "route": method.grpc_path,
+        "retry_after": str(rates.of[limit].wait),
+    }
     if limit is Limit.HEARTBEAT:
         found["all"] = "no"
     return {"filter_metadata": {"eros": found}}
 
 
 def per_address(rates: Rates) -> Object:
-    """Envoy's filter: token buckets per limit and address. Without a limit in all there is none."""
+    """Envoy's filter: token buckets per route and address. Without a limit in all there is none."""
     enabled = _ALWAYS if rates.all.requests else _NEVER
     buckets: list[Json] = [
         {
-            # An entry without a value is a bucket for each value there is.
-            "entries": [{"key": "limit", "value": limit.name.lower()}, _EACH_ADDRESS],
+            # The limit is there for its figures: looked up among nine, not among all routes.
+            "entries": [
+                {"key": "limit", "value": limit.name.lower()},
+                _EACH_ROUTE,
+                _EACH_ADDRESS,
+            ],
             "token_bucket": _bucket(rate),
         }
         for limit, rate in rates.of.items()
@@ -100,7 +113,7 @@ def per_address(rates: Rates) -> Object:
         always_consume_default_token_bucket=False,
         descriptors=buckets,
         rate_limits=[
-            {"actions": [_of_route("limit"), _ADDRESS]},
+            {"actions": [_of_route("limit"), _of_route("route"), _ADDRESS]},
             # What leads nowhere counts as well.
             {"actions": [_of_route("all", "yes"), _ADDRESS]},
         ],

@@ -108,7 +108,7 @@ def _notes(method: Method) -> str:
     if method.policy.background:
         notes.append("No interaction: it does not reset the idle time.")
     limit = limit_of(method).name.lower().replace("_", " ")
-    notes.append(f"Limit per address: {limit}.")
+    notes.append(f"Limit of this route per address: {limit}.")
     return "".join(f"\n\n{note}" for note in notes)
 
 
@@ -274,8 +274,8 @@ _HEADERS: Final[Mapping[str, Json]] = {
     },
     "ETag": {"description": "Names what was read.", "schema": {"type": "string"}},
     "RateLimitLimit": {
-        "description": "How many requests of its address the nearest limit allows at once; absent "
-        "where there is none.",
+        "description": "How many requests of its address the nearest limit, this route's or the "
+        "sum's, allows at once; absent where there is none.",
         "schema": {"type": "string"},
     },
     "RateLimitRemaining": {

@@ -16,7 +16,7 @@ from eros_common.policy import Access
 from eros_gateway.domain.contract import Contract, ContractFault, Method, RestPath
 from eros_gateway.domain.headers import GRPC_ONLY, IS_GRPC
 from eros_gateway.domain.json import Json, Object, extension, seconds
-from eros_gateway.domain.limits import Rates, counted, limit_of
+from eros_gateway.domain.limits import Rates, counted
 
 MARGIN_SECONDS: Final = 0.25
 """A service's own answer to a missed deadline comes before the gateway's."""
@@ -96,7 +96,7 @@ def _rest_routes(path: RestPath, method: Method, limits: Limits) -> Iterator[Obj
         "name": method.grpc_path[1:],
         "match": served,
         "route": _action(method, limits, reads=path.verb == "GET"),
-        "metadata": counted(limit_of(method), limits.rates),
+        "metadata": counted(method, limits.rates),
         "typed_per_filter_config": _filters(method, rest=path),
         "request_headers_to_remove": list(GRPC_ONLY),
         "response_headers_to_remove": ["grpc-accept-encoding"],
@@ -139,7 +139,7 @@ def _grpc_route(method: Method, limits: Limits) -> Object:
         "name": method.grpc_path[1:],
         "match": {"path": method.grpc_path, "grpc": {}},
         "route": _action(method, limits, reads=False),
-        "metadata": counted(limit_of(method), limits.rates),
+        "metadata": counted(method, limits.rates),
         "typed_per_filter_config": _filters(method),
     }
 
