@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -248,29 +247,6 @@ def test_workers_give_way_and_follow_the_jobs() -> None:
     for name in ("worker", *objects("HorizontalPodAutoscaler")):
         replicas = objects("Deployment")[name]["spec"].get("replicas")
         assert replicas is None or name in ("activity", "scheduler")
-
-
-def test_nothing_may_speak_but_along_the_arrows() -> None:
-    policies = objects("NetworkPolicy")
-    assert policies["default-deny"]["spec"]["podSelector"] == {}
-    arrows = Counter[tuple[str, str]]()
-    for target, policy in policies.items():
-        for rule in policy["spec"].get("ingress") or ():
-            for source in rule.get("from", ()):
-                labels = source.get("podSelector", {}).get("matchLabels", {})
-                if caller := labels.get("app.kubernetes.io/name"):
-                    arrows[caller, target] += 1
-    # Every channel that a service opens, as the code has it.
-    for service in ("accounts", "activity", "assistant", "scheduler", "matcher"):
-        folder = CHECKOUT / "services" / service
-        for path in folder.rglob("*.py"):
-            caller = "worker" if path.parent.name == "worker" else service
-            for target in re.findall(r"app\.channel\(\s*settings\.(\w+)_address", path.read_text()):
-                assert arrows[caller, target], f"{caller} calls {target}"
-    assert arrows["gateway", "activity"] == 2  # the service, and the access log
-    # Nobody calls a worker, and nobody but workers and the gateway calls the scheduler.
-    assert {c for c, target in arrows if target == "scheduler"} == {"worker", "gateway"}
-    assert not [c for c, target in arrows if target == "worker"]
 
 
 def test_an_unknown_field_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
