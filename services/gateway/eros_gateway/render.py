@@ -13,7 +13,7 @@ from typing import Final
 from eros_common.auth.tokens import USER_AUDIENCE, USER_ISSUER
 from eros_common.errors import TABLE, code_of
 from eros_gateway.config import GatewaySettings, jwks_socket, split, tls_secret
-from eros_gateway.domain import clusters, headers, replies, statistics, tls, tracing
+from eros_gateway.domain import clusters, headers, replies, shedding, statistics, tls, tracing
 from eros_gateway.domain.clusters import Endpoint
 from eros_gateway.domain.contract import Contract, read_contract
 from eros_gateway.domain.json import Json, seconds
@@ -61,6 +61,8 @@ def _render(settings: GatewaySettings) -> str:
     values = {name: json.dumps(value) for name, value in _values(settings, contract).items()}
     more = statistics.listeners(settings.metrics_endpoint)
     values["more_listeners"] = "\n".join(f"    - {json.dumps(listener)}" for listener in more)
+    gates = _gates(settings, contract)
+    values["gates"] = "\n".join(f"{' ' * 18}- {json.dumps(gate)}" for gate in gates)
     return Template(_resource("envoy.yaml.template")).substitute(values)
 
 
@@ -116,6 +118,16 @@ def _clusters(settings: GatewaySettings, contract: Contract) -> list[Json]:
     admin = statistics.cluster(Endpoint(str(settings.gateway_admin_socket)))
     collectors = tracing.collectors(settings.otel_endpoint)
     return [*services, *reads, als, jwks, admin, *collectors]
+
+
+def _gates(settings: GatewaySettings, contract: Contract) -> list[Json]:
+    return [
+        shedding.closed_gate(
+            name,
+            settings.gateway_max_reads * len(clusters.endpoints(settings.address_of(name))),
+        )
+        for name in contract.clusters
+    ]
 
 
 def _lua() -> str:

@@ -86,11 +86,47 @@ async def test_under_overload_reads_are_shed_and_heartbeats_are_not(tmp_path: Pa
         inside = [asyncio.create_task(edge.call("GET", PROFILE)) for _ in range(3)]
         for _ in inside:
             await waiting.acquire()
-        shed = await edge.call("GET", PROFILE)
-        assert (shed.status, shed.error["code"]) == (503, "UNAVAILABLE")
-        assert shed.headers["retry-after"] == "1"
+        answers = [await edge.call("GET", PROFILE) for _ in range(30)]
+        assert {(shed.status, shed.error["code"]) for shed in answers} == {(503, "UNAVAILABLE")}
+        # Who is sent away together does not come back together.
+        assert {shed.headers["retry-after"] for shed in answers} == {"1", "2", "3"}
+        assert (await edge.call("GET", f"{API}/activity/status")).status == 200
         assert (await edge.call("PUT", PROFILE, {"bio": "x"})).status == 200
         assert (await edge.call("POST", f"{API}/heartbeat", {})).status == 200
         release.set()
         assert {(await task).status for task in inside} == {200}
         assert (await edge.call("GET", PROFILE)).status == 200
+
+
+async def test_who_hangs_up_is_under_way_no_more(tmp_path: Path) -> None:
+    async with open_edge(tmp_path, gateway_max_reads=2) as edge:
+        entered = asyncio.Semaphore(0)
+
+        async def never(_: Any) -> accounts_pb2.GetProfileResponse:
+            entered.release()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        edge.backends.answers["GetProfile"] = never
+        async with asyncio.timeout(20):
+            for _ in range(3):
+                # Both enter again each time, though nobody was ever answered.
+                inside = [await _enter(edge, entered) for _ in range(2)]
+                assert (await edge.call("GET", PROFILE)).status == 503
+                for writer in inside:
+                    writer.transport.abort()
+
+
+async def _enter(edge: Edge, entered: asyncio.Semaphore) -> asyncio.StreamWriter:
+    """Asks until it is let in, which takes until Envoy has noticed that others hung up."""
+    while True:
+        reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+        head = f"GET {PROFILE} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {edge.token()}\r\n\r\n"
+        writer.write(head.encode())
+        tasks = asyncio.create_task(entered.acquire()), asyncio.create_task(reader.read(1))
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if tasks[0].done():
+            tasks[1].cancel()
+            return writer
+        tasks[0].cancel()
+        writer.close()

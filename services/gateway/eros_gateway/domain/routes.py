@@ -17,6 +17,7 @@ from eros_gateway.domain.contract import Contract, ContractFault, Method, RestPa
 from eros_gateway.domain.headers import GRPC_ONLY, IS_GRPC
 from eros_gateway.domain.json import Json, Object, extension, seconds
 from eros_gateway.domain.limits import Rates, counted
+from eros_gateway.domain.shedding import ENTERED, gate
 
 MARGIN_SECONDS: Final = 0.25
 """A service's own answer to a missed deadline comes before the gateway's."""
@@ -200,6 +201,8 @@ def _filters(method: Method, *, rest: RestPath | None = None) -> Object:
         context["single"] = " ".join(method.single)
         if method.lists:
             context["lists"] = " ".join(method.lists)
+    if rest is not None and rest.verb == "GET" and not method.streaming:
+        filters[gate(method.cluster)] = ENTERED
     if context:
         filters[_LUA] = extension(
             "extensions.filters.http.lua.v3.LuaPerRoute", filter_context=context

@@ -27,7 +27,8 @@ function envoy_on_response(handle)
       -- Answered from the cache; what it said of itself is not all that is in there now.
       headers:replace("cache-control", PRIVATE)
     elseif kind == "application/json" then
-      if status >= "400" then
+      -- What says when to come back is Envoy's own, and said in full.
+      if status >= "400" and not headers:get("retry-after") then
         convert_error(handle)
       elseif status == "200" and handle:filterContext():get("etag") then
         answer_etag(handle)

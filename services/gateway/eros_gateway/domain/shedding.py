@@ -1,0 +1,40 @@
+"""How many reads may be under way at once; what is over is refused before anything is done for it.
+
+One gate a service, so that a slow one keeps nobody from the others. A gate is Envoy's adaptive
+concurrency filter with its adapting taken out (the least it may allow is the most): what is left is
+a counter that all threads share, and that no request can leave without being taken off it, however
+it ends. The filters are off but at routes that read.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from eros_gateway.domain.json import Object, extension, seconds
+
+ENTERED: Final = extension("config.route.v3.FilterConfig", config={})
+"""What a route says of the gate it leads through."""
+
+
+def gate(cluster: str) -> str:
+    """The name of the gate before a service."""
+    return f"eros.reads.{cluster}"
+
+
+def closed_gate(cluster: str, most: int) -> Object:
+    """The HTTP filter: at most `most` reads of this service at once, others are answered 503."""
+    return {
+        "name": gate(cluster),
+        "disabled": True,
+        "typed_config": extension(
+            "extensions.filters.http.adaptive_concurrency.v3.AdaptiveConcurrency",
+            gradient_controller_config={
+                "concurrency_limit_params": {
+                    "max_concurrency_limit": most,
+                    "concurrency_update_interval": seconds(1),
+                },
+                # Whatever the time of an answer is held against, the limit stays.
+                "min_rtt_calc_params": {"min_concurrency": most, "fixed_value": seconds(1)},
+            },
+        ),
+    }
