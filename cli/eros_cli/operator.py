@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ import grpc.aio
 
 from eros.accounts.v1 import accounts_pb2_grpc
 from eros.activity.v1 import activity_pb2_grpc
-from eros.scheduler.v1 import scheduler_pb2_grpc
+from eros.scheduler.v1 import scheduler_pb2, scheduler_pb2_grpc
 from eros_cli.mesh.addresses import address_variable
 from eros_cli.mesh.data_dir import DataDir
 from eros_cli.mesh.faults import MeshError
@@ -21,6 +21,7 @@ from eros_cli.mesh.options import Part
 from eros_cli.mesh.state import running_state
 from eros_common.auth.identity import ServiceIdentity
 from eros_common.channel import open_channel
+from eros_common.each_address import EachAddress, resolver
 
 _KEY_VARIABLE = "EROS_SERVICE_KEY_FILE"
 # A batch of an import is the longest that an operator waits for.
@@ -49,6 +50,31 @@ def running_environment(environment: Mapping[str, str] | None = None) -> dict[st
 
 def operator_channel(environment: Mapping[str, str], service: Part) -> grpc.aio.Channel:
     """A channel to a service as the operator; close it. Raises MeshError for missing settings."""
+    target, connect = _way_to(environment, service)
+    return connect(target)
+
+
+async def whole_night(environment: Mapping[str, str]) -> scheduler_pb2.GetOverviewResponse:
+    """The overview of every scheduler there is. Raises MeshError."""
+    # Lazy: it brings the clients of the stores along, which no other command needs.
+    from eros_gateway.front.ports import PartDown
+    from eros_gateway.front.probes import SchedulerNight
+
+    target, connect = _way_to(environment, Part.SCHEDULER)
+    schedulers = EachAddress(resolver(target), connect)
+    try:
+        seen = await SchedulerNight(schedulers, _TIMEOUT_SECONDS).overview()
+    except PartDown as fault:
+        raise MeshError(f"no scheduler tells of the night: {fault}") from None
+    finally:
+        await schedulers.close()
+    return seen.overview
+
+
+def _way_to(
+    environment: Mapping[str, str], service: Part
+) -> tuple[str, Callable[[str], grpc.aio.Channel]]:
+    """Its address, and what opens a channel to an address of it."""
     variable = address_variable(service)
     target, key = environment.get(variable), environment.get(_KEY_VARIABLE)
     if not target or not key:
@@ -57,8 +83,8 @@ def operator_channel(environment: Mapping[str, str], service: Part) -> grpc.aio.
         identity = ServiceIdentity.from_file("operator", Path(key))
     except ValueError as error:
         raise MeshError(str(error)) from None
-    return open_channel(
-        target, audience=service.value, identity=identity, timeout_seconds=_TIMEOUT_SECONDS
+    return target, lambda address: open_channel(
+        address, audience=service.value, identity=identity, timeout_seconds=_TIMEOUT_SECONDS
     )
 
 

@@ -31,6 +31,40 @@ async def test_a_mesh_that_is_well(mesh: Mesh, gateway: httpx.AsyncClient) -> No
         assert wrong(refused).keys() == {"night"}
 
 
+@pytest.mark.parametrize(
+    ("pool", "pause", "verdicts"),
+    [
+        ({"status": "ok"}, "", {"workers": Verdict.GOOD, "watching": Verdict.GOOD}),
+        (
+            {"status": "degraded", "message": "no worker is connected, and jobs wait for 301 s"},
+            "",
+            {"workers": Verdict.WRONG, "watching": Verdict.GOOD},
+        ),
+        (
+            {"status": "degraded", "message": "paused: blind"},
+            "blind",
+            {"workers": Verdict.GOOD, "watching": Verdict.ODD},
+        ),
+    ],
+)
+async def test_a_pool_without_workers_is_ill_only_where_jobs_wait(
+    pool: dict[str, str], pause: str, verdicts: dict[str, Verdict]
+) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        headers = {"date": "Thu, 01 Jan 1970 00:00:00 GMT"}
+        night = {"kinds": [{"ready": 3}], "pauseReason": pause}
+        parts = {"workers": pool}
+        if request.url.path == "/health":
+            parts = {"workers": pool["status"]}  # type: ignore[dict-item]
+        json = {"components": parts, "scheduler": night, "metrics": {"workers": 0}}
+        return httpx.Response(200, headers=headers, json=json)
+
+    transport = httpx.MockTransport(answer)
+    async with httpx.AsyncClient(base_url="http://127.0.0.1", transport=transport) as http:
+        findings = await Doctor(http, "token").examine()
+    assert verdicts.items() <= {f.what: f.verdict for f in findings}.items()
+
+
 async def test_nobody_there() -> None:
     async with httpx.AsyncClient(base_url="http://127.0.0.1:9", trust_env=False) as http:
         [finding] = await Doctor(http).examine()

@@ -105,12 +105,10 @@ async def _scheduler() -> AsyncIterator[scheduler_pb2_grpc.SchedulerServiceStub]
 
 
 async def _overview(user: bytes, state: int, limit: int) -> None:
-    from eros.scheduler.v1 import scheduler_pb2
     from eros_cli.commands import jobs_tables
+    from eros_cli.operator import running_environment, whole_night
 
-    async with _scheduler() as scheduler:
-        overview = await scheduler.GetOverview(scheduler_pb2.GetOverviewRequest())
-    jobs_tables.overview(_console(), overview)
+    jobs_tables.overview(_console(), await whole_night(running_environment()))
     await _rows(user, state, limit)
 
 

@@ -201,6 +201,9 @@ class Doctor:
         dead = sum(kind.get("dead", 0) for kind in jobs)
         workers = answer.json().get("metrics", {}).get("workers", 0)
         paused = night.get("pauseReason", "")
+        # The gateway knows for how long jobs have waited; a pool begins with none.
+        pool = answer.json().get("components", {}).get("workers", {})
+        ill = pool.get("status") != "ok" and not paused
         return [
             Finding(
                 "watching",
@@ -210,9 +213,9 @@ class Doctor:
             ),
             Finding(
                 "workers",
-                Verdict.WRONG if ready and not workers else Verdict.GOOD,
-                f"{workers} connected, {ready} jobs ready",
-                "docs/runbooks/no-workers.md" if ready and not workers else "",
+                Verdict.WRONG if ill else Verdict.GOOD,
+                pool.get("message") or f"{workers} connected, {ready} jobs ready",
+                "docs/runbooks/no-workers.md" if ill else "",
             ),
             Finding(
                 "given up",

@@ -17,6 +17,7 @@ from eros_common.auth.revocation import RevocationMirror
 from eros_common.channel import open_channel
 from eros_common.clocks import Clock, SystemClock
 from eros_common.config import NightSettings, ServiceSettings, SettingsFault
+from eros_common.each_address import EachAddress, resolver
 from eros_common.policy import Access, Policy, method_descriptor, policy_of
 from eros_common.redis import open_redis
 from eros_common.server import AddServicer, Registration, ServerOptions
@@ -105,7 +106,23 @@ class App(Generic[S]):
         self, target: str, audience: str, *, anonymous: bool = False, retry: bool = True
     ) -> grpc.aio.Channel:
         """A channel to the service ``audience``, closed at the end."""
-        channel = open_channel(
+        channel = self._open(target, audience, anonymous=anonymous, retry=retry)
+        self.stack.push_async_callback(channel.close)
+        return channel
+
+    def each_address(self, target: str, audience: str) -> EachAddress:
+        """A channel to every replica of the service ``audience``, closed at the end. Nothing is
+        tried again: another replica's answer would not do."""
+        found = EachAddress(
+            resolver(target), lambda address: self._open(address, audience, retry=False)
+        )
+        self.stack.push_async_callback(found.close)
+        return found
+
+    def _open(
+        self, target: str, audience: str, *, retry: bool, anonymous: bool = False
+    ) -> grpc.aio.Channel:
+        return open_channel(
             target,
             audience=audience,
             identity=None if anonymous else self.identity,
@@ -114,8 +131,6 @@ class App(Generic[S]):
             max_message_bytes=self.settings.max_message_bytes,
             retry=retry,
         )
-        self.stack.push_async_callback(channel.close)
-        return channel
 
     @cached_property
     def identity(self) -> ServiceIdentity:

@@ -73,6 +73,7 @@ def _kind(kind: JobKind, count: KindCount, tally: KindTally, now: Now) -> pb.Kin
         mean_seconds=tally.batch_seconds / tally.batches if tally.batches else 0.0,
         success_rate=tally.done / ended if ended else 1.0,
         oldest_seconds=count.waited(now.night),
+        batches=tally.batches,
     )
 
 

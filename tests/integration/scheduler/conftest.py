@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from eros.activity.v1.activity_pb2_grpc import add_ActivityServiceServicer_to_server
 from eros.scheduler.v1.scheduler_pb2_grpc import SchedulerServiceStub
+from eros_common.auth import ServiceIdentity
 from eros_common.channel import open_channel
 from eros_common.ids import UserId
 from eros_common.lifecycle import Running, running
@@ -46,6 +47,8 @@ class World:
         self.admin = admin
         self.fences = PostgresFences(admin)
         self.activity = activity
+        self.addresses: list[str] = []
+        """Of the schedulers, as they came."""
         self._url = url
         self._key_file = key_file
         self._tokens = tokens
@@ -88,9 +91,13 @@ class World:
                 auth=self._tokens.auth("scheduler"),
             )
         )
-        channel = open_channel(f"127.0.0.1:{service.port}", retry=False)
+        self.addresses.append(f"127.0.0.1:{service.port}")
+        channel = open_channel(self.addresses[-1], retry=False)
         self._stack.push_async_callback(channel.close)
         return SchedulerServiceStub(channel), stack
+
+    def identity(self, name: str) -> ServiceIdentity:
+        return self._tokens.identity(name)
 
     def metadata(self, name: str = "worker") -> Any:
         return self._tokens.service(name, "scheduler")

@@ -193,8 +193,10 @@ class ScriptedWorker:
         ]
         await self.send(halt_ack=pb.HaltAck(nonce=halt.nonce, durable=jobs, left=jobs))
 
-    async def end_batch(self, lease: pb.LeaseBatch, completed: Sequence[bytes]) -> None:
-        end = pb.BatchEnd(batch_id=lease.batch_id, completed=completed, seconds=0.5)
+    async def end_batch(
+        self, lease: pb.LeaseBatch, completed: Sequence[bytes], *, seconds: float = 0.5
+    ) -> None:
+        end = pb.BatchEnd(batch_id=lease.batch_id, completed=completed, seconds=seconds)
         await self.send(batch_end=end)
 
     async def failed(self) -> grpc.aio.AioRpcError:

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import pytest
+from opentelemetry.metrics import NoOpMeter
 
 from eros.scheduler.v1 import scheduler_pb2, work_pb2
+from eros_common import telemetry
 from eros_common.cache_reads import Reads
 from eros_common.testing import FakeClock
 from eros_gateway.domain.wellness import Status
 from eros_gateway.front import wire
-from eros_gateway.front.health import Health
-from eros_gateway.front.ports import CacheState, PartDown, Probe
+from eros_gateway.front.health import EVERY_SECONDS, NOBODY_SECONDS, Health
+from eros_gateway.front.ports import CacheState, NightSeen, PartDown, Probe
 
 
 @dataclass(slots=True)
@@ -23,6 +25,7 @@ class Parts:
 
     down: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
+    silent_schedulers: set[str] = field(default_factory=set)
     asked: int = 0
     under_way: int = 0
     night: scheduler_pb2.GetOverviewResponse = field(
@@ -48,9 +51,9 @@ class Parts:
         finally:
             self.under_way -= 1
 
-    async def overview(self) -> scheduler_pb2.GetOverviewResponse:
+    async def overview(self) -> NightSeen:
         await self.answer("scheduler")
-        return self.night
+        return NightSeen(self.night, {name: f"{name} is gone" for name in self.silent_schedulers})
 
     async def state(self) -> CacheState:
         await self.answer("cache")
@@ -122,13 +125,97 @@ async def test_a_look_that_is_given_up_leaves_no_probe_running(silent: str) -> N
     assert parts.under_way == 0
 
 
-async def test_no_worker_and_a_pause_are_told() -> None:
-    parts = Parts(night=scheduler_pb2.GetOverviewResponse())
-    assert (await parts.health(FakeClock()).look()).components["workers"].status is Status.DOWN
+async def test_no_worker_is_well_while_there_is_nothing_to_do() -> None:
+    parts, clock = Parts(night=scheduler_pb2.GetOverviewResponse()), FakeClock()
+    health = parts.health(clock)
+    clock.advance(10 * NOBODY_SECONDS)
+    assert (await health.look()).status is Status.OK
+
+
+async def test_jobs_that_wait_long_for_a_worker_are_told() -> None:
+    parts, clock = Parts(), FakeClock()
+    del parts.night.workers[:]
+    parts.night.queue_age_seconds = 10 * NOBODY_SECONDS  # ready since long before the window
+    health = parts.health(clock)
+    assert (await health.look()).status is Status.OK
+    clock.advance(NOBODY_SECONDS + 1)
+    look = await health.look()
+    assert look.components["workers"].status is Status.DEGRADED
+    assert "no worker" in look.components["workers"].message
+    parts.night.workers.add(worker_id="w")
+    clock.advance(2)
+    assert (await health.look()).status is Status.OK
+    del parts.night.workers[:]
+    clock.advance(2)
+    assert (await health.look()).status is Status.OK, "it waits since a moment ago"
+
+
+async def test_nobody_asked_for_long_and_jobs_waited_all_the_while() -> None:
+    parts, clock = Parts(), FakeClock()
+    del parts.night.workers[:]
+    health = parts.health(clock)
+    clock.advance(10 * NOBODY_SECONDS)
+    parts.night.queue_age_seconds = NOBODY_SECONDS - 1
+    assert (await health.look()).status is Status.OK
+    health = parts.health(clock)
+    clock.advance(10 * NOBODY_SECONDS)
+    parts.night.queue_age_seconds = NOBODY_SECONDS + 1
+    assert (await health.look()).status is Status.DEGRADED
+
+
+async def test_a_pause_and_a_silent_scheduler_are_told() -> None:
     parts = Parts()
     parts.night.pause_reason = "blind"
     look = await parts.health(FakeClock()).look()
     assert look.components["workers"].status is Status.DEGRADED
+    assert "blind" in look.components["workers"].message
+    look = await Parts(silent_schedulers={"10.0.0.2"}).health(FakeClock()).look()
+    assert look.components["workers"].status is Status.DEGRADED
+    assert "10.0.0.2 is gone" in look.components["workers"].message
+
+
+@dataclass(slots=True)
+class Told:
+    """Of a gauge: what was last said of each part."""
+
+    up: dict[str, int] = field(default_factory=dict)
+
+    def set(self, value: int, attributes: dict[str, str]) -> None:
+        self.up[attributes["part"]] = value
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+    gauge = Told()
+    monkeypatch.setattr(NoOpMeter, "create_gauge", lambda *_, **__: gauge)
+    monkeypatch.setattr(telemetry, "meter", lambda: NoOpMeter("test"))
+    monkeypatch.setattr(telemetry, "measuring", lambda: True)
+    return gauge
+
+
+async def test_the_parts_are_asked_and_measured_though_nobody_asks(told: Told) -> None:
+    parts, clock = Parts(), FakeClock()
+    parts.night.pause_reason = "blind"
+    running = asyncio.create_task(parts.health(clock).run())
+    await clock.slept()
+    assert set(told.up.values()) == {1}, "a pause is no fault of a part"
+    parts.down.add("matcher")
+    clock.advance(EVERY_SECONDS)
+    await clock.slept()
+    assert {part for part, up in told.up.items() if not up} == {"matcher"}
+    parts.down.clear()
+    clock.advance(EVERY_SECONDS)
+    await clock.slept()
+    assert set(told.up.values()) == {1}
+    running.cancel()
+
+
+async def test_where_nothing_is_measured_nobody_is_asked() -> None:
+    parts, clock = Parts(), FakeClock()
+    running = asyncio.create_task(parts.health(clock).run())
+    await clock.slept()
+    assert parts.asked == 0
+    running.cancel()
 
 
 async def test_details_tell_of_the_night_and_the_cache() -> None:

@@ -57,12 +57,13 @@ async def compose(app: App[FrontSettings]) -> None:
         probes["envoy"] = envoy_probe(settings.gateway_admin_socket)
     health = Health(
         probes,
-        SchedulerNight(scheduler_pb2_grpc.SchedulerServiceStub(channels["scheduler"]), each),
+        SchedulerNight(app.each_address(settings.scheduler_address, "scheduler"), each),
         ValkeyCache(cache),
         app.clock,
         keep_seconds=settings.health_cache_seconds,
         timeout_seconds=timeout,
     )
+    app.background("health", health.run)
     mirror = RevocationMirror(activity, clock=app.clock)
     app.background("console.revocations", mirror.run)
     scheduler = scheduler_pb2_grpc.SchedulerServiceStub(channels["scheduler"])

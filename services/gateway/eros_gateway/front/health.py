@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from eros.scheduler.v1 import scheduler_pb2
 from eros_common import telemetry
 from eros_common.clocks import Clock
 from eros_gateway.domain.wellness import Component, Status, overall
-from eros_gateway.front.ports import Cache, CacheState, Night, PartDown, Probe
+from eros_gateway.front.ports import Cache, CacheState, Night, NightSeen, PartDown, Probe
 
 T = TypeVar("T")
+
+EVERY_SECONDS: Final = 5.0
+"""So often the parts are asked where it is measured, whether or not somebody asks."""
+NOBODY_SECONDS: Final = 300.0
+"""Workers are made when there are jobs for them; where there is none for so long, that is ill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +58,10 @@ class Health:
         self._one_at_a_time = asyncio.Lock()
         self._last: Look | None = None
         self._began = clock.monotonic()
+        self._unserved_since: float | None = None
+        """Since when jobs are ready and no worker is there; monotonic."""
         self._status = telemetry.meter().create_gauge(
-            "eros.gateway.part_up", unit="1", description="1: the part is well, 0: it is not"
+            "eros.gateway.part_up", unit="1", description="1: the part serves, 0: it is down"
         )
 
     @property
@@ -65,6 +72,13 @@ class Health:
     def age(self, look: Look) -> float:
         """Seconds since that look."""
         return self._clock.monotonic() - look.at
+
+    async def run(self) -> None:
+        """For ever: what is measured is true also while nobody asks."""
+        while True:
+            if telemetry.measuring():
+                await self.look()
+            await self._clock.sleep(EVERY_SECONDS)
 
     async def look(self) -> Look:
         """How everything is, as of a moment ago."""
@@ -83,13 +97,15 @@ class Health:
             }
             asked_night = group.create_task(self._ask(self._night.overview()))
             asked_cache = group.create_task(self._ask(self._cache.state()))
-        (night, of_night), (cache, of_cache) = asked_night.result(), asked_cache.result()
+        (seen, of_night), (cache, of_cache) = asked_night.result(), asked_cache.result()
         components = {name: task.result()[1] for name, task in asked.items()}
-        components["workers"] = _workers(night, of_night)
+        components["workers"] = self._workers(seen, of_night)
         components["cache"] = of_cache
         for name, part in components.items():
-            self._status.set(int(part.status is Status.OK), {"part": name})
+            # A pause, or a pool that lags, has measures and alerts of its own.
+            self._status.set(int(part.status is not Status.DOWN), {"part": name})
         now = self._clock.monotonic()
+        night = None if seen is None else seen.overview
         return Look(now, now - began, components, night, cache)
 
     async def _ask(self, question: Awaitable[T]) -> tuple[T | None, Component]:
@@ -107,13 +123,30 @@ class Health:
     def _component(self, began: float, status: Status, message: str = "") -> Component:
         return Component(status, (self._clock.monotonic() - began) * 1000, message)
 
+    def _workers(self, seen: NightSeen | None, asked: Component) -> Component:
+        """The pool of workers, as the schedulers see it."""
+        if seen is None:
+            return replace(asked, message=f"the scheduler does not tell ({asked.message})")
+        unserved = self._unserved(seen.overview)
+        if seen.silent:
+            message = f"a scheduler does not tell ({'; '.join(seen.silent.values())})"
+        elif pause := seen.overview.pause_reason:
+            message = f"paused: {pause}"
+        elif unserved > NOBODY_SECONDS:
+            message = f"no worker is connected, and jobs wait for {unserved:.0f} s"
+        else:
+            return asked
+        return replace(asked, status=Status.DEGRADED, message=message)
 
-def _workers(night: scheduler_pb2.GetOverviewResponse | None, asked: Component) -> Component:
-    """The pool of workers, as the scheduler sees it."""
-    if night is None:
-        return replace(asked, message=f"the scheduler does not tell ({asked.message})")
-    if not night.workers:
-        return replace(asked, status=Status.DOWN, message="no worker is connected")
-    if night.pause_reason:
-        return replace(asked, status=Status.DEGRADED, message=f"paused: {night.pause_reason}")
-    return asked
+    def _unserved(self, night: scheduler_pb2.GetOverviewResponse) -> float:
+        """For how many seconds jobs have been ready with no worker there. None there is no fault:
+        while nobody sleeps there is nothing to do, and the pool is scaled to that."""
+        if night.workers or not any(kind.ready for kind in night.kinds):
+            self._unserved_since = None
+            return 0.0
+        now = self._clock.monotonic()
+        if self._unserved_since is None:
+            # No longer than they could have been claimed, and not before the last look.
+            before = self._began if self._last is None else self._last.at
+            self._unserved_since = max(before, now - night.queue_age_seconds)
+        return now - self._unserved_since

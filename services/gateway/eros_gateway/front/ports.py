@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from eros.scheduler.v1 import scheduler_pb2
@@ -29,11 +30,19 @@ class CacheState:
     reads: dict[str, Reads]
 
 
-class Night(Protocol):
-    """The scheduler's overview."""
+@dataclass(frozen=True, slots=True)
+class NightSeen:
+    """What the schedulers that answered tell, as of one; ``silent`` says why any did not."""
 
-    async def overview(self) -> scheduler_pb2.GetOverviewResponse:
-        """Raises ``PartDown``."""
+    overview: scheduler_pb2.GetOverviewResponse
+    silent: Mapping[str, str] = field(default_factory=dict)
+
+
+class Night(Protocol):
+    """The schedulers' overview."""
+
+    async def overview(self) -> NightSeen:
+        """Raises ``PartDown`` where none answers."""
         ...
 
 

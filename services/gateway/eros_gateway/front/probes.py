@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +14,11 @@ from redis.exceptions import RedisError
 from eros.scheduler.v1 import scheduler_pb2, scheduler_pb2_grpc
 from eros_common import postgres
 from eros_common.cache_reads import read_counts
+from eros_common.each_address import EachAddress
 from eros_common.redis import Valkey, ping, used_bytes
 from eros_gateway import admin
-from eros_gateway.front.ports import CacheState, PartDown, Probe
+from eros_gateway.domain.nights import merged
+from eros_gateway.front.ports import CacheState, NightSeen, PartDown, Probe
 
 _SERVING: Final = health_pb2.HealthCheckResponse.SERVING
 
@@ -92,18 +95,36 @@ class PostgresProbe:
 
 
 class SchedulerNight:
-    """See ``ports.Night``."""
+    """See ``ports.Night``: every scheduler is asked, for each knows its own workers only."""
 
-    def __init__(self, stub: scheduler_pb2_grpc.SchedulerServiceStub, timeout: float) -> None:
-        self._stub = stub
+    def __init__(self, schedulers: EachAddress, timeout: float) -> None:
+        self._schedulers = schedulers
         self._timeout = timeout
 
-    async def overview(self) -> scheduler_pb2.GetOverviewResponse:
+    async def overview(self) -> NightSeen:
+        try:
+            channels = await self._schedulers.channels()
+        except OSError as error:
+            raise PartDown(f"its addresses are not known: {error.strerror or error}") from None
+        answers = await asyncio.gather(*map(self._one, channels.values()))
+        silent = {
+            address: answer
+            for address, answer in zip(channels, answers, strict=True)
+            if isinstance(answer, str)
+        }
+        told = [answer for answer in answers if not isinstance(answer, str)]
+        if not told:
+            raise PartDown("; ".join(silent.values()))
+        return NightSeen(merged(told), silent)
+
+    async def _one(self, channel: grpc.aio.Channel) -> scheduler_pb2.GetOverviewResponse | str:
+        """The answer, or why there is none."""
+        stub = scheduler_pb2_grpc.SchedulerServiceStub(channel)
         request = scheduler_pb2.GetOverviewRequest()
         try:
-            return await self._stub.GetOverview(request, timeout=self._timeout)
+            return await stub.GetOverview(request, timeout=self._timeout)
         except grpc.aio.AioRpcError as error:
-            raise PartDown(f"{error.code().name}: {error.details()}") from None
+            return f"{error.code().name}: {error.details()}"
 
 
 class ValkeyCache:
