@@ -3,13 +3,15 @@
 
 DO $$
 BEGIN
-    BEGIN
-        CREATE ROLE eros_assistant NOLOGIN;
-    EXCEPTION
-        -- Roles belong to the whole server: another database on it may have made it already.
-        WHEN duplicate_object OR unique_violation THEN
-            NULL;
-    END;
+    -- As in 0001: it may be there already.
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'eros_assistant') THEN
+        BEGIN
+            CREATE ROLE eros_assistant NOLOGIN;
+        EXCEPTION
+            WHEN duplicate_object OR unique_violation THEN
+                NULL;
+        END;
+    END IF;
     IF NOT pg_has_role(current_user, 'eros_assistant', 'SET') THEN
         EXECUTE format('GRANT eros_assistant TO %I', current_user);
     END IF;

@@ -55,10 +55,15 @@ def documents(folder: str) -> list[Manifest]:
 
 
 def validate(folder: str) -> list[str]:
+    """What is refused of a folder below k8s/. Raises BuildFault."""
+    return refused(build(folder), folder)
+
+
+def refused(text: str, name: str) -> list[str]:
     """What the schemas of that version of Kubernetes refuse, unknown fields included; kinds of
     operators have no schema here."""
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-        file.write(build(folder))
+        file.write(text)
         file.flush()
         tool = Path(sys.prefix) / "bin" / "kubernetes-validate"
         done = subprocess.run(
@@ -67,7 +72,7 @@ def validate(folder: str) -> list[str]:
             text=True,
             check=False,
         )
-    said = (done.stdout + done.stderr).replace(file.name, folder).splitlines()
+    said = (done.stdout + done.stderr).replace(file.name, name).splitlines()
     wrong = [line for line in said if line.startswith("ERROR")]
     if done.returncode != 0 and not wrong:
         wrong = said

@@ -78,7 +78,9 @@ def _make_roles(database_url: str) -> None:
             known = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [name])
             if known.fetchone() is None:
                 connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(role))
-            connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))
+            member = connection.execute("SELECT pg_has_role(%s, 'SET')", [name]).fetchone()
+            if member != (True,):
+                connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))
 
 
 async def _run(program: str, database_url: str, *words: str) -> None:
@@ -87,7 +89,7 @@ async def _run(program: str, database_url: str, *words: str) -> None:
     bare = url._replace(netloc=url.netloc.replace(f":{url.password}@", "@", 1))
     with tempfile.TemporaryDirectory(prefix="eros-pg-") as folder:
         process = await asyncio.create_subprocess_exec(
-            _program(program, Path(folder)),
+            _program(program, Path(folder), tls="sslmode=verify" in url.query),
             *("--dbname", urlunsplit(bare)),
             *words,
             # As it is: only in an address is it percent-encoded.
@@ -100,10 +102,11 @@ async def _run(program: str, database_url: str, *words: str) -> None:
         raise MeshError(f"{program} failed:\n{said.decode().strip()}")
 
 
-def _program(name: str, folder: Path) -> str:
-    """PostgreSQL's own, of the server's version or newer: from its package, or PATH."""
+def _program(name: str, folder: Path, *, tls: bool) -> str:
+    """PostgreSQL's own, of the server's version or newer: from its package, or PATH. Those of the
+    package speak no TLS."""
     own = binary(name, folder)
-    if own.exists():
+    if own.exists() and not tls:
         return os.fspath(own)
     found = shutil.which(name)
     if found is None:

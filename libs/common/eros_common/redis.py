@@ -48,10 +48,11 @@ async def open_redis(
         "client_name": f"eros-{app}",
         "socket_connect_timeout": timeout_seconds,
         "socket_timeout": timeout_seconds,
-        "socket_keepalive": True,
         "health_check_interval": 30,
         "retry": retry,
     }
+    if not plain.startswith("unix:"):
+        common["socket_keepalive"] = True
     client: Valkey
     if plain.startswith(CLUSTER_SCHEMES):
         client = Cluster(

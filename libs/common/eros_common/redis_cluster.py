@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, Final, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from redis.asyncio.cluster import ClusterNode, ClusterPipeline, RedisCluster
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -29,21 +29,27 @@ _HAS_TURN: ContextVar[bool] = ContextVar("_HAS_TURN", default=False)
 def cluster_nodes(url: str) -> dict[str, Any]:
     """Arguments for ``Cluster`` from ``redis+cluster://user:password@host:port,host:port``.
 
+    With TLS `?ssl_ca_certs=FILE` names whose certificates are believed, as in a single server's.
     One node that answers is enough; the others are found. Raises ``ValueError``, without the URL in
     it, for what is no such address, or has a database: a cluster has one only.
     """
     parts = urlsplit(url)
     if f"{parts.scheme}://" not in CLUSTER_SCHEMES:
         raise ValueError(f"must start with {' or '.join(CLUSTER_SCHEMES)}")
-    if parts.path not in ("", "/", "/0") or parts.query or parts.fragment:
+    if parts.path not in ("", "/", "/0") or parts.fragment:
         raise ValueError("a cluster's address ends with its nodes: there are no other databases")
+    secure = parts.scheme.startswith("rediss")
+    options = parse_qs(parts.query, keep_blank_values=True)
+    if options and (not secure or options.keys() != {"ssl_ca_certs"}):
+        raise ValueError("a cluster's address may have ?ssl_ca_certs=FILE, with TLS, and no more")
     login, _, hosts = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")
     return {
         "startup_nodes": [ClusterNode(*_host_and_port(each)) for each in hosts.split(",")],
         "username": unquote(user) or None,
         "password": unquote(password) or None,
-        "ssl": parts.scheme.startswith("rediss"),
+        "ssl": secure,
+        "ssl_ca_certs": options["ssl_ca_certs"][-1] if options else None,
     }
 
 

@@ -29,6 +29,10 @@ def test_nodes_of_a_cluster(url: str, nodes: list[tuple[str, int]]) -> None:
 def test_who_signs_in_and_how() -> None:
     found = cluster_nodes("rediss+cluster://eros:a%20b%40c@x:1")
     assert (found["username"], found["password"], found["ssl"]) == ("eros", "a b@c", True)
+    assert found["ssl_ca_certs"] is None
+    found = cluster_nodes("rediss+cluster://:p@x:1,y?ssl_ca_certs=/run/ca.crt")
+    assert [node.host for node in found["startup_nodes"]] == ["x", "y"]
+    assert found["ssl_ca_certs"] == "/run/ca.crt"
 
 
 @pytest.mark.parametrize(
@@ -40,6 +44,8 @@ def test_who_signs_in_and_how() -> None:
         "redis+cluster://a,,b",
         "redis+cluster://a/1",
         "redis+cluster://a?db=1",
+        "redis+cluster://a?ssl_ca_certs=/ca.crt",
+        "rediss+cluster://a?ssl_ca_certs=/ca.crt&db=1",
         "valkey+cluster://a",
     ],
 )

@@ -23,7 +23,7 @@ def pg_dump(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program = tmp_path / "pg_dump"
     program.write_text(_PROGRAM.format(folder=tmp_path))
     program.chmod(0o700)
-    monkeypatch.setattr(backup, "_program", lambda *_: str(program))
+    monkeypatch.setattr(backup, "_program", lambda *_, **__: str(program))
     return tmp_path
 
 
@@ -41,3 +41,18 @@ async def test_nobody_else_may_read_a_backup_that_is_under_way(pg_dump: Path) ->
 async def test_a_folder_that_is_not_there_is_told(pg_dump: Path) -> None:
     with pytest.raises(MeshError, match="cannot be written: No such file"):
         await backup.back_up("postgresql://ann@db/eros", pg_dump / "none" / "file")
+
+
+async def test_where_tls_is_asked_for_the_program_of_the_machine_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "pg_dump"
+    program.write_text(_PROGRAM.format(folder=tmp_path))
+    program.chmod(0o700)
+    url = "postgresql://ann:secret@db/eros?sslmode=verify-full&sslrootcert=/ca.crt"
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(MeshError, match="install PostgreSQL's client programs"):
+        await backup.back_up(url, tmp_path / "file")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    await backup.back_up(url, tmp_path / "file")
+    assert (tmp_path / "given").read_text().splitlines()[0] == "secret"
