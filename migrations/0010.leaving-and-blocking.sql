@@ -132,6 +132,12 @@ AS $$
 DECLARE
     gone integer;
 BEGIN
+    -- As whoever changes lists does first (eros_matcher.store_locks): nobody writes or copies any
+    -- of these people while their rows go, and nobody waits for a row that is held here.
+    PERFORM pg_advisory_xact_lock(k.key) FROM (
+        SELECT DISTINCT ('x' || left(replace(u.id::text, '-', ''), 16))::bit(64)::bigint AS key
+        FROM unnest(p_users) u(id) ORDER BY key
+    ) k;
     DELETE FROM matcher.vectors WHERE user_id = ANY (p_users);
     UPDATE matcher.features SET
         in_market = false, zone = '', birth_year = NULL, gender = NULL, seeks = NULL, age_min = 18,
@@ -202,6 +208,48 @@ AS $$
     )
 $$;
 
+-- Locks people's lists together with others who copy them, until the transaction ends, and looks
+-- then: each statement in here sees what was committed before it began, so what was changed before
+-- the locks were free. Rows of kind 1 and 2 name the newest daily list and recommendations of each
+-- that are dated p_since or later; those of kind 3 whom of p_of and p_others, which are pairs, the
+-- first must not be shown any more. Lists are known by their date and when they were made.
+CREATE FUNCTION matcher.hold_lists(
+    p_keys bigint[], p_users uuid[], p_since date, p_of uuid[], p_others uuid[]
+) RETURNS TABLE (kind integer, user_id uuid, list_date date, created_at timestamptz, other_id uuid)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(k.key) FROM unnest(p_keys) k(key);
+    RETURN QUERY
+    SELECT 1, u.user_id, newest.list_date, newest.created_at, NULL::uuid
+    FROM unnest(p_users) u(user_id)
+    CROSS JOIN LATERAL (
+        SELECT n.list_date, n.created_at FROM matcher.matches n
+        WHERE n.user_id = u.user_id AND n.list_date >= p_since
+        ORDER BY n.list_date DESC LIMIT 1
+    ) newest
+    UNION ALL
+    SELECT 2, u.user_id, newest.list_date, newest.created_at, NULL
+    FROM unnest(p_users) u(user_id)
+    CROSS JOIN LATERAL (
+        SELECT r.list_date, r.created_at FROM matcher.recommendations r
+        WHERE r.user_id = u.user_id AND r.list_date >= p_since
+        ORDER BY r.list_date DESC LIMIT 1
+    ) newest
+    UNION ALL
+    SELECT 3, p.user_id, NULL, NULL, p.other_id
+    FROM unnest(p_of, p_others) p(user_id, other_id)
+    WHERE EXISTS (
+            SELECT FROM matcher.hidden h
+            WHERE h.user_id = p.user_id AND h.other_id = p.other_id
+        ) OR EXISTS (
+            SELECT FROM matcher.decisions d
+            WHERE d.user_id = p.user_id AND d.other_id = p.other_id
+        ) OR EXISTS (SELECT FROM matcher.erasures e WHERE e.user_id = p.other_id);
+END
+$$;
+
 ALTER FUNCTION accounts.export(uuid) OWNER TO eros_accounts;
 ALTER FUNCTION scheduler.export(uuid) OWNER TO eros_scheduler;
 ALTER FUNCTION scheduler.mark_due(uuid[], smallint, timestamptz) OWNER TO eros_scheduler;
@@ -211,12 +259,14 @@ ALTER FUNCTION matcher.is_hidden(uuid, uuid) OWNER TO eros_matcher;
 REVOKE EXECUTE ON FUNCTION
     accounts.export(uuid), scheduler.forget(uuid[]), scheduler.export(uuid),
     scheduler.mark_due(uuid[], smallint, timestamptz), matcher.forget(uuid[]),
-    matcher.export(uuid), matcher.is_hidden(uuid, uuid), matcher.forget_actions_with(uuid[])
+    matcher.export(uuid), matcher.is_hidden(uuid, uuid), matcher.forget_actions_with(uuid[]),
+    matcher.hold_lists(bigint[], uuid[], date, uuid[], uuid[])
     FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     accounts.export(uuid), scheduler.forget(uuid[]), scheduler.export(uuid), matcher.forget(uuid[]),
     matcher.export(uuid), matcher.is_hidden(uuid, uuid)
     TO eros_accounts;
 GRANT EXECUTE ON FUNCTION
-    scheduler.mark_due(uuid[], smallint, timestamptz), matcher.forget_actions_with(uuid[])
+    scheduler.mark_due(uuid[], smallint, timestamptz), matcher.forget_actions_with(uuid[]),
+    matcher.hold_lists(bigint[], uuid[], date, uuid[], uuid[])
     TO eros_matcher;

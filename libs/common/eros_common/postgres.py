@@ -19,6 +19,8 @@ log = logging.get("postgres")
 START_SECONDS: Final = 30.0
 FIRST_WAIT_SECONDS: Final = 0.1
 LONGEST_WAIT_SECONDS: Final = 2.0
+READY: Final = 4
+"""Connections of a service that answers people: more are in use at once only in a rush."""
 
 # Not there yet: worth another try while starting. Everything else (password, missing database,
 # missing role) will not mend itself.
@@ -69,6 +71,7 @@ async def open_pool(
     statement_timeout_seconds: float = 10.0,
     idle_in_transaction_seconds: float = 30.0,
     unused_seconds: float = 300.0,
+    ready: int = 1,
     start_seconds: float = START_SECONDS,
     leaves_nothing: bool = False,
 ) -> AsyncIterator[asyncpg.Pool]:
@@ -79,7 +82,8 @@ async def open_pool(
     ``idle_in_transaction_seconds``: for so long a frozen process can hold its locks. Waits for a
     server that is not there yet, at most ``start_seconds``; raises ``DatabaseUnreachable``.
 
-    A connection that was not used for ``unused_seconds`` is closed; 0: none is.
+    So many connections are ``ready`` from the start: to open one takes a request as long as all the
+    rest of its answer. A connection that was not used for ``unused_seconds`` is closed; 0: none is.
 
     ``leaves_nothing``: no use of a connection leaves a LISTEN, SET, cursor or session lock behind,
     so that giving it back needs no statement that clears them.
@@ -96,7 +100,7 @@ async def open_pool(
     kind: type[asyncpg.Connection] = asyncpg.Connection
     if leaves_nothing:
         kind = _Unchanged
-    pool = await _connect(dsn, settings, size, start_seconds, kind, unused_seconds)
+    pool = await _connect(dsn, settings, size, start_seconds, kind, unused_seconds, ready)
     try:
         yield pool
     finally:
@@ -122,6 +126,7 @@ async def _connect(
     start_seconds: float,
     kind: type[asyncpg.Connection],
     unused_seconds: float,
+    ready: int,
 ) -> asyncpg.Pool:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + start_seconds
@@ -130,7 +135,7 @@ async def _connect(
         try:
             return await asyncpg.create_pool(
                 dsn,
-                min_size=1,
+                min_size=min(ready, size),
                 max_size=size,
                 timeout=5,
                 command_timeout=30,

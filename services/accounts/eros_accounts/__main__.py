@@ -48,6 +48,8 @@ async def compose(app: App[AccountsSettings]) -> None:
             role="eros_accounts",
             app=app.name,
             size=settings.database_pool_size,
+            ready=postgres.READY,
+            leaves_nothing=True,
         )
     )
     database = Database(pool)

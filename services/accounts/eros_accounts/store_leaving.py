@@ -23,8 +23,9 @@ SELECT n.nspname AS schema, quote_ident(n.nspname) AS quoted
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE p.proname = $1 AND oidvectortypes(p.proargtypes) = $2
     AND has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE')
-ORDER BY n.nspname
+ORDER BY n.nspname <> 'scheduler', n.nspname
 """
+"""Jobs before everything else: whoever takes both their rows and locks on lists takes them so."""
 # A sign-in that is being stored keeps hold of the row (`FOR KEY SHARE`). It is waited for here, so
 # that the next statement, which collects the sessions, sees its own.
 _HOLD: Final = "SELECT FROM accounts.users WHERE id = $1 FOR UPDATE"

@@ -48,6 +48,8 @@ async def compose(app: App[MatcherSettings]) -> None:
             app="matcher",
             role="eros_matcher",
             size=settings.database_pool_size,
+            ready=postgres.READY,
+            leaves_nothing=True,
         )
     )
     cache_redis = await app.enter(

@@ -13,7 +13,7 @@ from eros_common.tasks import Breather
 from eros_matcher.answers import cached_beyond, cached_daily
 from eros_matcher.domain.cards import Card, presentable
 from eros_matcher.domain.lists import MatchList, Source
-from eros_matcher.ports import CurrentLists, ListCache, ListKind, LockedLists, Stamp
+from eros_matcher.ports import CurrentLists, HeldLists, ListCache, ListKind, Pair, Stamp
 
 Answers = dict[tuple[ListKind, UserId], bytes]
 
@@ -23,7 +23,9 @@ _ENCODED: Final = {ListKind.DAILY: cached_daily, ListKind.BEYOND: cached_beyond}
 class LockableLists(Protocol):
     """Stored lists that can be held still."""
 
-    def locked(self, users: Iterable[UserId]) -> AbstractAsyncContextManager[LockedLists]: ...
+    def held(
+        self, users: Sequence[UserId], since: date, pairs: Sequence[Pair]
+    ) -> AbstractAsyncContextManager[HeldLists]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,8 @@ class CacheFiller:
         is to be seen as soon as it is there.
         """
         users = [user for user in known if user in cards]
-        async with self.lists.locked(users) as locked:
-            stored = await locked.stamps(users, min(expected.values()))
-            gone = await locked.gone(_pairs(known.values()))
+        pairs = _pairs(known.values())
+        async with self.lists.held(users, min(expected.values()), pairs) as held:
             breather = Breather()
             answers: Answers = {}
             kept: list[tuple[ListKind, UserId, bytes]] = []
@@ -58,10 +59,10 @@ class CacheFiller:
                     mine = known[user].of(kind)
                     if mine is None:
                         continue
-                    shown = list(presentable(mine, cards[user], cards, gone, year))
+                    shown = list(presentable(mine, cards[user], cards, held.gone, year))
                     answer = _ENCODED[kind](user, mine.list_date, shown, year)
                     answers[kind, user] = answer
-                    if _may_be_kept(mine, stored.get((kind, user)), expected[user]):
+                    if _may_be_kept(mine, held.stamps.get((kind, user)), expected[user]):
                         kept.append((kind, user, answer))
                 await breather.breathe()
             if kept:
@@ -75,7 +76,7 @@ def _may_be_kept(mine: MatchList, stored: Stamp | None, expected: date) -> bool:
     return stored == (mine.list_date, mine.created_at)
 
 
-def _pairs(lists: Iterable[CurrentLists]) -> Sequence[tuple[UserId, UserId]]:
+def _pairs(lists: Iterable[CurrentLists]) -> Sequence[Pair]:
     return [
         (matches.user_id, suggestion.other_id)
         for both in lists

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -57,18 +57,18 @@ Stamp = tuple[date, datetime]
 """Of a list: its date, and when (wall) it was made. Tells it from what replaced it."""
 
 
-class LockedLists(Protocol):
-    """Lists of people that nobody changes until the transaction ends."""
+Pair = tuple[UserId, UserId]
+"""A person and whom they might be shown."""
 
-    async def stamps(
-        self, users: Sequence[UserId], since: date
-    ) -> dict[tuple[ListKind, UserId], Stamp]:
-        """Which the newest lists of each are that are dated `since` or later."""
-        ...
 
-    async def gone(self, pairs: Iterable[tuple[UserId, UserId]]) -> set[tuple[UserId, UserId]]:
-        """Of the pairs (person, other), those hidden or decided by the person."""
-        ...
+@dataclass(frozen=True, slots=True)
+class HeldLists:
+    """What is stored of people while nobody changes it."""
+
+    stamps: Mapping[tuple[ListKind, UserId], Stamp]
+    """Which the newest list of each kind is."""
+    gone: Set[Pair]
+    """Hidden from each other, decided by the first, or the other one has left."""
 
 
 class Cards(Protocol):

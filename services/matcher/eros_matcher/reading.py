@@ -67,9 +67,9 @@ class Reading:
         read = await self._read(user, ListKind.DAILY)
         if read.answer is None:
             return daily_answer((), read.day, read.source, read.message)
-        answer = matcher_pb2.GetDailyMatchesResponse.FromString(read.answer)
-        answer.source = read.source
-        return answer
+        # Of a field that is there twice the last one counts: the list need not be built again.
+        source = matcher_pb2.GetDailyMatchesResponse(source=read.source)
+        return Raw(read.answer + source.SerializeToString())
 
     async def beyond(
         self, user: UserId, limit: int
@@ -105,7 +105,7 @@ class Reading:
     async def _read(self, user: UserId, kind: ListKind) -> _Read:
         night = self._clock.night()
         since = night.date() - _ANY_ZONE
-        stored = (await self._lists.current([user], since))[user].of(kind)
+        stored = await self._lists.newest(kind, user, since)
         profiles = await self._profiles.of([user, *_people_of(stored)])
         own = profiles.get(user)
         expected = self._expected(own, night)

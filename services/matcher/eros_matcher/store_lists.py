@@ -13,8 +13,8 @@ import asyncpg
 from eros_common.ids import UserId
 from eros_common.tasks import Breather
 from eros_matcher.domain.lists import MatchList, Source, Suggestion, match_id
-from eros_matcher.ports import CurrentLists, ListKind, Stamp
-from eros_matcher.store_locks import lock_alone, lock_together
+from eros_matcher.ports import CurrentLists, HeldLists, ListKind, Pair
+from eros_matcher.store_locks import keys_of, lock_alone
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -32,29 +32,13 @@ _CURRENT_BEYOND = """
 SELECT DISTINCT ON (user_id) * FROM matcher.recommendations
 WHERE user_id = ANY ($1) AND list_date >= $2 ORDER BY user_id, list_date DESC
 """
-_DAILY_STAMPS = """
-SELECT u.user_id, newest.list_date, newest.created_at FROM unnest($1::uuid[]) u(user_id)
-CROSS JOIN LATERAL (
-    SELECT list_date, created_at FROM matcher.matches n
-    WHERE n.user_id = u.user_id AND n.list_date >= $2
-    ORDER BY n.list_date DESC LIMIT 1
-) newest
-"""
-_BEYOND_STAMPS = """
-SELECT DISTINCT ON (user_id) user_id, list_date, created_at FROM matcher.recommendations
-WHERE user_id = ANY ($1) AND list_date >= $2 ORDER BY user_id, list_date DESC
-"""
 _DAILY_ON = "SELECT * FROM matcher.matches WHERE user_id = $1 AND list_date = $2 ORDER BY rank"
 _PAIRS = "unnest($1::uuid[], $2::uuid[]) p(user_id, other_id)"
 _HIDDEN = f"""
 SELECT h.user_id, h.other_id FROM {_PAIRS} JOIN matcher.hidden h USING (user_id, other_id)
 """  # noqa: S608 - a constant
-_GONE = f"""
-{_HIDDEN} UNION
-SELECT d.user_id, d.other_id FROM {_PAIRS} JOIN matcher.decisions d USING (user_id, other_id)
-UNION
-SELECT p.user_id, p.other_id FROM {_PAIRS} JOIN matcher.erasures e ON e.user_id = p.other_id
-"""  # noqa: S608 - a constant
+_HOLD = "SELECT * FROM matcher.hold_lists($1, $2, $3, $4, $5)"
+_STAMPED = {1: ListKind.DAILY, 2: ListKind.BEYOND}
 # Whom the sweep has at this moment it takes out a quarter of an hour later: nobody waits for it.
 _LOOK_AGAIN = """
 UPDATE matcher.erasures SET swept_at = NULL, finished_at = NULL WHERE user_id IN (
@@ -71,8 +55,6 @@ _BEYOND_COLUMNS = (
     *("model_version", "market_version", "created_at"),
 )
 
-Pair = tuple[UserId, UserId]
-
 
 class PostgresLists:
     """In the role `eros_matcher`."""
@@ -84,6 +66,12 @@ class PostgresLists:
         """The newest lists of each that are dated `since` or later."""
         async with self._pool.acquire() as connection:
             return await _current(connection, users, since)
+
+    async def newest(self, kind: ListKind, user: UserId, since: date) -> MatchList | None:
+        """The newest list of a kind that is dated `since` or later."""
+        read = _daily if kind is ListKind.DAILY else _beyond
+        async with self._pool.acquire() as connection:
+            return (await read(connection, [user], since)).get(user)
 
     async def daily(self, users: Sequence[UserId], since: date) -> dict[UserId, MatchList]:
         """The newest daily list of each that is dated `since` or later."""
@@ -101,11 +89,26 @@ class PostgresLists:
             return await _pairs(connection, _HIDDEN, pairs)
 
     @asynccontextmanager
-    async def locked(self, users: Iterable[UserId]) -> AsyncIterator[LockedPostgresLists]:
-        """While nobody changes these people's lists or decisions."""
+    async def held(
+        self, users: Sequence[UserId], since: date, pairs: Sequence[Pair]
+    ) -> AsyncIterator[HeldLists]:
+        """While nobody changes these people's lists or decisions: which lists of theirs that are
+        dated `since` or later are the newest, and who of the pairs is gone."""
+        firsts, others = [user for user, _ in pairs], [other for _, other in pairs]
         async with self._pool.acquire() as connection, connection.transaction():
-            await lock_together(connection, users)
-            yield LockedPostgresLists(connection)
+            rows = await connection.fetch(_HOLD, keys_of(users), users, since, firsts, others)
+            yield HeldLists(
+                {
+                    (kind, row["user_id"]): (row["list_date"], row["created_at"])
+                    for row in rows
+                    if (kind := _STAMPED.get(row["kind"])) is not None
+                },
+                {
+                    (row["user_id"], row["other_id"])
+                    for row in rows
+                    if row["other_id"] is not None
+                },
+            )
 
     async def keep_preview(self, daily: MatchList, beyond: MatchList) -> CurrentLists:
         """Store a preview unless lists of that date or later are there; returns what is there."""
@@ -118,26 +121,6 @@ class PostgresLists:
             if there.beyond is None:
                 await write_beyond(connection, [beyond])
         return CurrentLists(there.daily or daily, there.beyond or beyond)
-
-
-class LockedPostgresLists:
-    """See `eros_matcher.ports.LockedLists`."""
-
-    def __init__(self, connection: PoolConnectionProxy) -> None:
-        self._connection = connection
-
-    async def stamps(
-        self, users: Sequence[UserId], since: date
-    ) -> dict[tuple[ListKind, UserId], Stamp]:
-        queries = ((ListKind.DAILY, _DAILY_STAMPS), (ListKind.BEYOND, _BEYOND_STAMPS))
-        return {
-            (kind, UserId(row["user_id"])): (row["list_date"], row["created_at"])
-            for kind, query in queries
-            for row in await self._connection.fetch(query, users, since)
-        }
-
-    async def gone(self, pairs: Iterable[Pair]) -> set[Pair]:
-        return await _pairs(self._connection, _GONE, pairs)
 
 
 async def write_daily(connection: PoolConnectionProxy, lists: Sequence[MatchList]) -> None:
@@ -190,11 +173,7 @@ async def _current(
     connection: PoolConnectionProxy, users: Sequence[UserId], since: date
 ) -> dict[UserId, CurrentLists]:
     daily = await _daily(connection, users, since)
-    beyond: dict[UserId, MatchList] = {}
-    breather = Breather()
-    for row in await connection.fetch(_CURRENT_BEYOND, users, since):
-        beyond[row["user_id"]] = _beyond_of(row)
-        await breather.breathe()
+    beyond = await _beyond(connection, users, since)
     return {user: CurrentLists(daily.get(user), beyond.get(user)) for user in users}
 
 
@@ -206,6 +185,17 @@ async def _daily(
     rows = await connection.fetch(_CURRENT_DAILY, users, since)
     for user, theirs in groupby(rows, key=lambda row: row["user_id"]):
         found[user] = _daily_of(list(theirs))
+        await breather.breathe()
+    return found
+
+
+async def _beyond(
+    connection: PoolConnectionProxy, users: Sequence[UserId], since: date
+) -> dict[UserId, MatchList]:
+    found: dict[UserId, MatchList] = {}
+    breather = Breather()
+    for row in await connection.fetch(_CURRENT_BEYOND, users, since):
+        found[row["user_id"]] = _beyond_of(row)
         await breather.breathe()
     return found
 

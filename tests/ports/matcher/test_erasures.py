@@ -89,7 +89,7 @@ async def test_lists_that_are_being_copied_are_changed_and_dropped_after_that(
     )
     await _forget(postgres_url, gone)
     lists, cache = PostgresLists(pool), NoCache()
-    async with lists.locked([me]):
+    async with lists.held([me], yesterday, []):
         sweeping = asyncio.create_task(PostgresErasures(pool, cache).sweep())
         while not sweeping.done() and not await _somebody_waits(pool):
             await asyncio.sleep(0)

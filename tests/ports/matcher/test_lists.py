@@ -1,17 +1,18 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import asyncpg
 
 from eros_matcher.domain.lists import Source
-from eros_matcher.ports import CurrentLists, ListKind
+from eros_matcher.ports import CurrentLists, HeldLists, ListKind
 from eros_matcher.store_lists import PostgresLists, write_beyond, write_daily
 from eros_matcher.store_locks import lock_alone
 from tests.ports.matcher.lists import NOW, TODAY, a_list, person
 
-ME, YOU, THEM, FOURTH = map(person, (1, 2, 3, 4))
+ME, YOU, THEM, FOURTH, LEFT = map(person, (1, 2, 3, 4, 5))
 YESTERDAY = TODAY - timedelta(days=1)
 
 
@@ -45,14 +46,23 @@ async def test_the_newest_lists_are_told_by_their_stamps(pool: asyncpg.Pool) -> 
         daily=[a_list(ME, [FOURTH], day=YESTERDAY), a_list(ME, [YOU, THEM])],
         beyond=[a_list(ME, [THEM], day=YESTERDAY), a_list(YOU, [ME], day=YESTERDAY)],
     )
-    async with PostgresLists(pool).locked([ME, YOU, THEM]) as locked:
-        found = await locked.stamps([ME, YOU, THEM], YESTERDAY)
-        assert found == {
+    lists = PostgresLists(pool)
+    async with lists.held([ME, YOU, THEM], YESTERDAY, []) as held:
+        assert held.stamps == {
             (ListKind.DAILY, ME): (TODAY, NOW),
             (ListKind.BEYOND, ME): (YESTERDAY, NOW),
             (ListKind.BEYOND, YOU): (YESTERDAY, NOW),
         }
-        assert (await locked.stamps([ME, YOU], TODAY)).keys() == {(ListKind.DAILY, ME)}
+        assert not held.gone
+    async with lists.held([ME, YOU], TODAY, []) as held:
+        assert held.stamps.keys() == {(ListKind.DAILY, ME)}
+    found = {kind: await lists.newest(kind, ME, YESTERDAY) for kind in ListKind}
+    assert found == {
+        ListKind.DAILY: a_list(ME, [YOU, THEM]),
+        ListKind.BEYOND: a_list(ME, [THEM], day=YESTERDAY),
+    }
+    assert await lists.newest(ListKind.DAILY, THEM, YESTERDAY) is None
+    assert await lists.newest(ListKind.BEYOND, ME, TODAY) is None
 
 
 async def test_writing_again_replaces_the_list_of_the_day(pool: asyncpg.Pool) -> None:
@@ -101,8 +111,9 @@ async def test_hidden_and_gone_are_told_by_direction(pool: asyncpg.Pool) -> None
     pairs = [(ME, YOU), (YOU, ME), (ME, THEM), (THEM, ME), (ME, FOURTH), (FOURTH, ME)]
 
     assert await lists.hidden(pairs) == {(ME, YOU), (YOU, ME), (ME, THEM)}
-    async with lists.locked([ME]) as locked:
-        assert await locked.gone(pairs) == {(ME, YOU), (YOU, ME), (ME, THEM), (ME, FOURTH)}
+    await pool.execute("INSERT INTO matcher.erasures (user_id) VALUES ($1)", LEFT)
+    async with lists.held([ME], TODAY, [*pairs, (YOU, LEFT)]) as held:
+        assert held.gone == {(ME, YOU), (YOU, ME), (ME, THEM), (ME, FOURTH), (YOU, LEFT)}
 
 
 async def test_copiers_share_and_writers_wait(pool: asyncpg.Pool) -> None:
@@ -114,7 +125,7 @@ async def test_copiers_share_and_writers_wait(pool: asyncpg.Pool) -> None:
             await lock_alone(connection, [YOU, ME])
             locked_alone.set()
 
-    async with lists.locked([ME]), lists.locked([ME, THEM]):
+    async with lists.held([ME], TODAY, []), lists.held([ME, THEM], TODAY, []):
         writer = asyncio.create_task(change())
         # Until it waits for the lock, as the database sees it.
         while not await pool.fetchval(
@@ -124,3 +135,25 @@ async def test_copiers_share_and_writers_wait(pool: asyncpg.Pool) -> None:
         assert not locked_alone.is_set()
     await writer
     assert locked_alone.is_set()
+
+
+async def test_what_was_changed_before_the_lock_was_free_is_seen(pool: asyncpg.Pool) -> None:
+    await write(pool, daily=[a_list(ME, [YOU, THEM])])
+    later = NOW + timedelta(seconds=1)
+    lists = PostgresLists(pool)
+
+    async def look() -> HeldLists:
+        async with lists.held([ME], TODAY, [(ME, YOU), (ME, THEM)]) as held:
+            return held
+
+    async with pool.acquire() as connection, connection.transaction():
+        await lock_alone(connection, [ME])
+        looking = asyncio.create_task(look())
+        while not await pool.fetchval(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        ):
+            assert not looking.done()
+        await write_daily(connection, [replace(a_list(ME, [YOU, THEM]), created_at=later)])
+        await connection.execute("INSERT INTO matcher.decisions VALUES ($1, $2, 2, $3)", ME, YOU, NOW)
+
+    assert await looking == HeldLists({(ListKind.DAILY, ME): (TODAY, later)}, {(ME, YOU)})
