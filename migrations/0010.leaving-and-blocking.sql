@@ -49,6 +49,17 @@ AS $$
     )
 $$;
 
+-- Whether there is such an account, which then stays until the transaction ends: whoever deletes it
+-- waits, and finds what was written of the person. For schemas that write of people by their tokens.
+CREATE FUNCTION accounts.hold_user(p_user uuid) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM FROM accounts.users u WHERE u.id = p_user FOR KEY SHARE;
+    RETURN FOUND;
+END
+$$;
+
 -- ---- scheduler
 
 -- The log of halts is append-only for the scheduler, as matcher.actions is for the matcher; this is the
@@ -251,14 +262,15 @@ END
 $$;
 
 ALTER FUNCTION accounts.export(uuid) OWNER TO eros_accounts;
+ALTER FUNCTION accounts.hold_user(uuid) OWNER TO eros_accounts;
 ALTER FUNCTION scheduler.export(uuid) OWNER TO eros_scheduler;
 ALTER FUNCTION scheduler.mark_due(uuid[], smallint, timestamptz) OWNER TO eros_scheduler;
 ALTER FUNCTION matcher.export(uuid) OWNER TO eros_matcher;
 ALTER FUNCTION matcher.is_hidden(uuid, uuid) OWNER TO eros_matcher;
 
 REVOKE EXECUTE ON FUNCTION
-    accounts.export(uuid), scheduler.forget(uuid[]), scheduler.export(uuid),
-    scheduler.mark_due(uuid[], smallint, timestamptz), matcher.forget(uuid[]),
+    accounts.export(uuid), accounts.hold_user(uuid), scheduler.forget(uuid[]),
+    scheduler.export(uuid), scheduler.mark_due(uuid[], smallint, timestamptz), matcher.forget(uuid[]),
     matcher.export(uuid), matcher.is_hidden(uuid, uuid), matcher.forget_actions_with(uuid[]),
     matcher.hold_lists(bigint[], uuid[], date, uuid[], uuid[])
     FROM PUBLIC;

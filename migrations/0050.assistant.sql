@@ -107,6 +107,10 @@ REVOKE EXECUTE ON FUNCTION assistant.forget(uuid[]), assistant.export(uuid) FROM
 GRANT USAGE ON SCHEMA assistant TO eros_accounts;
 GRANT EXECUTE ON FUNCTION assistant.forget(uuid[]), assistant.export(uuid) TO eros_accounts;
 
+-- A conversation begins only where there still is an account.
+GRANT USAGE ON SCHEMA accounts TO eros_assistant;
+GRANT EXECUTE ON FUNCTION accounts.hold_user(uuid) TO eros_assistant;
+
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     assistant.conversations, assistant.messages, assistant.model_use, assistant.cache_drops
     TO eros_assistant;

@@ -28,7 +28,8 @@ class Conversations(Protocol):
     async def say(
         self, user: UserId, conversation: ConversationId | None, text: str, now: datetime
     ) -> Turn | None:
-        """Keeps a message, in a new conversation where none is named; None: there is no such."""
+        """Keeps a message, in a new conversation where none is named; None: there is no such, or
+        no such account."""
         ...
 
     async def answer(self, turn: Turn, answer: Answer, now: datetime) -> int | None:

@@ -19,10 +19,11 @@ REMEMBERED: Final = 10
 """Messages before a new one that its answer may draw on."""
 
 # One statement each, and so one way to the server and one transaction.
+# Nothing where the account is gone, whose token may go on for a second.
 _BEGIN: Final = """
 WITH chosen AS (
     INSERT INTO assistant.conversations (id, user_id, last_number, revision, created_at, updated_at)
-    VALUES ($1, $2, 2, 1, $3, $3) RETURNING id, last_number - 1 AS number, revision
+    SELECT $1, $2, 2, 1, $3, $3 WHERE accounts.hold_user($2) RETURNING id, last_number - 1 AS number, revision
 ), said AS (
     INSERT INTO assistant.messages (conversation_id, number, text, created_at)
     SELECT id, number, $4, $3 FROM chosen

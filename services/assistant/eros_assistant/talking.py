@@ -45,7 +45,8 @@ class Talking:
         """Pieces of the answer, then the whole, which is kept. Raises NotFound."""
         turn = await self._conversations.say(caller.user_id, conversation, text, self._clock.wall())
         if turn is None:
-            raise NotFound("there is no such conversation")
+            what = "account" if conversation is None else "conversation"
+            raise NotFound(f"there is no such {what}")
         if conversation is not None:
             # Of a new one nobody can have read anything yet.
             await self._forget(caller.user_id, turn.conversation_id, turn.revision)

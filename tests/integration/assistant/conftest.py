@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from eros_common.ids import new_user_id
-from tests.integration.assistant.service import Service, start
+from tests.integration.assistant.service import Service, new_account, start
 
 Starter = Callable[..., AbstractAsyncContextManager[Service]]
 
@@ -34,7 +33,7 @@ async def _shared(
 
 
 @pytest.fixture
-def assistant(_shared: Service) -> Service:
+async def assistant(_shared: Service, postgres_url: str) -> Service:
     """Without a model, and with Apertium where the machine has it: one for all tests of a file,
     and somebody else who asks in each, of whom nothing is cached yet."""
-    return replace(_shared, user=new_user_id())
+    return replace(_shared, user=await new_account(postgres_url))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+
+import asyncpg
 
 from eros.accounts.v1 import accounts_pb2, accounts_pb2_grpc, profile_pb2
 from eros.activity.v1 import activity_pb2, activity_pb2_grpc
@@ -120,7 +122,7 @@ class Service:
     tokens: TestTokens
     accounts: PlayedAccounts
     activity: PlayedActivity
-    user: UserId = field(default_factory=new_user_id)
+    user: UserId
 
     def auth(self, user: UserId | None = None) -> Any:
         return self.tokens.user(user or self.user)
@@ -151,6 +153,18 @@ class Service:
     async def translate(self, text: str, target: str) -> pb.TranslateResponse:
         request = pb.TranslateRequest(text=text, target_language=target)
         return await self.stub.Translate(request, metadata=self.auth())
+
+
+async def new_account(postgres_url: str) -> UserId:
+    """Somebody who is known to accounts."""
+    user = new_user_id()
+    connection = await asyncpg.connect(postgres_url)
+    try:
+        insert = "INSERT INTO accounts.users (id, created_at) VALUES ($1, now())"
+        await connection.execute(insert, user)
+    finally:
+        await connection.close()
+    return user
 
 
 @asynccontextmanager
@@ -192,4 +206,5 @@ async def start(
         )
         channel = open_channel(f"127.0.0.1:{service.port}", retry=False)
         stack.push_async_callback(channel.close)
-        yield Service(AssistantServiceStub(channel), tokens, accounts, activity)
+        user = await new_account(postgres_url)
+        yield Service(AssistantServiceStub(channel), tokens, accounts, activity, user)

@@ -116,6 +116,32 @@ async def test_everything_goes_with_the_account(
     assert refused.value.code() is grpc.StatusCode.NOT_FOUND
 
 
+async def test_nothing_begins_while_the_account_goes(
+    assistant: Service, postgres_url: str
+) -> None:
+    """The message came with a token that still passes, after the deletion had taken the account."""
+    connection = await asyncpg.connect(postgres_url)
+    looking = await asyncpg.connect(postgres_url)
+    waits = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+        AND wait_event_type = 'Lock' AND application_name = 'eros-assistant'"""
+    kept = "SELECT count(*) FROM assistant.conversations WHERE user_id = $1"
+    try:
+        async with connection.transaction():
+            await connection.execute("DELETE FROM accounts.users WHERE id = $1", assistant.user)
+            await connection.execute("SELECT assistant.forget($1)", [assistant.user])
+            begun = asyncio.create_task(assistant.chat("hello"))
+            async with asyncio.timeout(20):
+                while not await looking.fetchval(waits):
+                    assert not begun.done(), "it does not ask for the account"
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await begun
+        assert from_rpc_error(refused.value).message == "there is no such account"
+        assert await looking.fetchval(kept, assistant.user) == 0
+    finally:
+        await connection.close()
+        await looking.close()
+
+
 async def test_activity_hears_of_it_at_once(assistant: Service) -> None:
     await assistant.ask("what is consent?")
     async with asyncio.timeout(5):

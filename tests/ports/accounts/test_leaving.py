@@ -39,6 +39,17 @@ async def _erasures(admin: asyncpg.Connection, user_id: UserId) -> int:
     return int(await admin.fetchval(query, user_id))
 
 
+async def _until_somebody_waits(admin: asyncpg.Connection) -> None:
+    waits = (
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(20):
+        while not await admin.fetchval(waits):
+            # Within a transaction, what is seen of others stays as it was first seen.
+            await admin.execute("SELECT pg_stat_clear_snapshot()")
+
+
 async def test_a_sign_in_that_is_being_stored_ends_with_the_account(
     sessions: PostgresSessions, leaving: PostgresLeaving, admin: asyncpg.Connection
 ) -> None:
@@ -54,14 +65,7 @@ async def test_a_sign_in_that_is_being_stored_ends_with_the_account(
             *(late.session_id, member.user_id, NOW, late.token.expires_at),
         )
         deleting = asyncio.create_task(leaving.delete(member.user_id, NOW))
-        waits = (
-            "SELECT count(*) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        async with asyncio.timeout(20):
-            while not await admin.fetchval(waits):
-                # Within a transaction, what is seen of others stays as it was first seen.
-                await admin.execute("SELECT pg_stat_clear_snapshot()")
+        await _until_somebody_waits(admin)
     ended = await deleting
     assert ended is not None
     assert {revoked.session_id for revoked in ended} == {member.session_id, late.session_id}
@@ -87,6 +91,22 @@ async def test_what_was_written_while_somebody_left_goes_with_the_last_sweep(
         named = await rows_with(admin, str(user_id))
         # Dropped from the cache by the services, within a second.
         assert not [table for table in named if not table.endswith(".cache_drops")]
+
+
+async def test_jobs_are_taken_before_lists_as_by_workers(
+    sessions: PostgresSessions, leaving: PostgresLeaving, admin: asyncpg.Connection
+) -> None:
+    """A worker has the jobs' rows when it waits for the lock on the person's lists."""
+    member = await register(sessions)
+    lock = "SELECT pg_advisory_xact_lock($1)"
+    key = int.from_bytes(member.user_id.bytes[:8], signed=True)
+    async with admin.transaction():
+        jobs = "SELECT FROM scheduler.jobs WHERE user_id = $1 FOR UPDATE"
+        await admin.execute(jobs, member.user_id)
+        deleting = asyncio.create_task(leaving.delete(member.user_id, NOW))
+        await _until_somebody_waits(admin)
+        await admin.execute(lock, key)
+    assert await deleting is not None
 
 
 async def test_an_admin_is_remembered_for_as_long_as_a_console_may_be_open(

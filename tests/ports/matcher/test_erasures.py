@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from uuid import UUID
 
 import asyncpg
+import pytest
 
 from eros_common.ids import UserId
 from eros_matcher.features.model import FIRST_VERSION
@@ -105,6 +107,22 @@ async def test_lists_that_are_being_copied_are_changed_and_dropped_after_that(
     }
     assert others == {me: [[you], [you]], you: [[me], [me]]}
     assert await lists.daily_on(you, yesterday) is None
+
+
+@pytest.mark.parametrize("user", [person(1), UserId(UUID("ffffffff-ffff-4fff-bfff-000000000001"))])
+async def test_leaving_waits_for_whoever_has_the_persons_lists(
+    pool: asyncpg.Pool, postgres_url: str, user: UserId
+) -> None:
+    """It takes their rows under the lock that everybody takes first: no two wait for each other."""
+    await write(pool, daily=[a_list(user, [person(2)])])
+    async with PostgresLists(pool).held([user], TODAY, []):
+        leaving = asyncio.create_task(_forget(postgres_url, user))
+        while not leaving.done() and not await _somebody_waits(pool):
+            await asyncio.sleep(0)
+        assert not leaving.done()
+        assert await _count(pool, "matches", user) == 1
+    await leaving
+    assert await _count(pool, "matches", user) == 0
 
 
 async def _somebody_waits(pool: asyncpg.Pool) -> bool:
