@@ -21,6 +21,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
+import hypothesis
 import pytest
 
 from eros_cli.mesh.mesh import Mesh
@@ -32,6 +33,12 @@ from tests.support.stores import empty_valkey, fresh_database, stores
 _FOLDERS = {"unit": "unit", "ports": "integration", "integration": "integration", "e2e": "e2e"}
 _HERE = Path(__file__).parent
 _database_numbers = itertools.count(1)
+
+# Tests are not timed: a busy machine is slow to draw examples, and that is no fault.
+hypothesis.settings.register_profile(
+    "eros", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("eros")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

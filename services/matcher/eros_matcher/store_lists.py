@@ -103,11 +103,7 @@ class PostgresLists:
                     for row in rows
                     if (kind := _STAMPED.get(row["kind"])) is not None
                 },
-                {
-                    (row["user_id"], row["other_id"])
-                    for row in rows
-                    if row["other_id"] is not None
-                },
+                {(row["user_id"], row["other_id"]) for row in rows if row["other_id"] is not None},
             )
 
     async def keep_preview(self, daily: MatchList, beyond: MatchList) -> CurrentLists:

@@ -116,9 +116,7 @@ async def test_everything_goes_with_the_account(
     assert refused.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-async def test_nothing_begins_while_the_account_goes(
-    assistant: Service, postgres_url: str
-) -> None:
+async def test_nothing_begins_while_the_account_goes(assistant: Service, postgres_url: str) -> None:
     """The message came with a token that still passes, after the deletion had taken the account."""
     connection = await asyncpg.connect(postgres_url)
     looking = await asyncpg.connect(postgres_url)

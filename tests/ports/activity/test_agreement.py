@@ -152,7 +152,6 @@ def test_valkey_and_memory_agree(valkey_url: str) -> None:
         settings=settings(
             max_examples=60,
             stateful_step_count=30,
-            deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),
         ),

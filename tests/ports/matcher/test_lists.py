@@ -154,6 +154,8 @@ async def test_what_was_changed_before_the_lock_was_free_is_seen(pool: asyncpg.P
         ):
             assert not looking.done()
         await write_daily(connection, [replace(a_list(ME, [YOU, THEM]), created_at=later)])
-        await connection.execute("INSERT INTO matcher.decisions VALUES ($1, $2, 2, $3)", ME, YOU, NOW)
+        await connection.execute(
+            "INSERT INTO matcher.decisions VALUES ($1, $2, 2, $3)", ME, YOU, NOW
+        )
 
     assert await looking == HeldLists({(ListKind.DAILY, ME): (TODAY, later)}, {(ME, YOU)})

@@ -110,7 +110,7 @@ CHANGES = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(nights=st.lists(CHANGES, min_size=1, max_size=4), seed=st.integers(0, 10**6))
 def test_after_any_changes_it_is_the_same_to_the_last_bit(
     nights: list[list[str]], seed: int
