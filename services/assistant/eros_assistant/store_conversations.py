@@ -23,7 +23,8 @@ REMEMBERED: Final = 10
 _BEGIN: Final = """
 WITH chosen AS (
     INSERT INTO assistant.conversations (id, user_id, last_number, revision, created_at, updated_at)
-    SELECT $1, $2, 2, 1, $3, $3 WHERE accounts.hold_user($2) RETURNING id, last_number - 1 AS number, revision
+    SELECT $1, $2, 2, 1, $3, $3 WHERE accounts.hold_user($2)
+    RETURNING id, last_number - 1 AS number, revision
 ), said AS (
     INSERT INTO assistant.messages (conversation_id, number, text, created_at)
     SELECT id, number, $4, $3 FROM chosen

@@ -22,6 +22,8 @@ NOBODY: Final = "Nobody fits right now. A wider age range or distance would let 
 CACHED_BYTES: Final = 20_000
 """A cached list at most: both lists and everything else stay below 50 KB a person."""
 _PHOTOS: Final = (12, 6, 3, 1, 0)
+_DECIMALS: Final = 4
+"""Of a score: the model does not know it to more."""
 
 
 def matches_of(
@@ -36,7 +38,7 @@ def matches_of(
             age=0 if card.birth_year is None else year - card.birth_year,
             photos=card.photos[:photos],
             distance_km=suggestion.distance_km,
-            score=suggestion.score,
+            score=round(suggestion.score, _DECIMALS),
             reasons=suggestion.reasons,
         )
         for suggestion, card in shown

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -67,7 +68,7 @@ class HeldLists:
 
     stamps: Mapping[tuple[ListKind, UserId], Stamp]
     """Which the newest list of each kind is."""
-    gone: Set[Pair]
+    gone: AbstractSet[Pair]
     """Hidden from each other, decided by the first, or the other one has left."""
 
 

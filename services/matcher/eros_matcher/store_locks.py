@@ -1,8 +1,9 @@
 """Locks on people's lists, held until the transaction ends.
 
 Whoever changes what a person is shown locks them alone; whoever copies it to the cache locks them
-together with other copiers (`matcher.hold_lists`). So no cached list is older than the last change. Always in the
-order of the keys: no deadlocks. Job rows are never waited for while such a lock is held.
+together with other copiers (`matcher.hold_lists`). So no cached list is older than the last change.
+Always in the order of the keys: no deadlocks. Job rows are never waited for while such a lock is
+held.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import struct
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,8 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from eros.matcher.v1 import matcher_pb2 as pb
 from eros_common.ids import UserId
@@ -110,6 +113,38 @@ async def test_a_hit_is_the_same_answer_without_a_call(place: Place) -> None:
     told = [{k: v for k, v in a.headers.items() if k not in OWN_HEADERS} for a in (cached, called)]
     assert told[0] == told[1]
     assert place.cache.asked == [(place.edge.user, "")] * 2
+
+
+@pytest.mark.parametrize("kind", ["numbers", "texts"])
+async def test_both_ways_print_it_byte_by_byte_the_same(place: Place, kind: str) -> None:
+    """So that whoever was answered one way keeps the answer when asked the other way."""
+    drawn: list[pb.Match] = []
+
+    @settings(max_examples=500, database=None)
+    @given(st.floats(allow_nan=False, allow_infinity=False), st.text())
+    def draw(number: float, text: str) -> None:
+        # A score is a single-precision number in a double.
+        single = struct.unpack("f", struct.pack("f", number % 1))[0]
+        numbers = pb.Match(score=number, distance_km=single)
+        drawn.append(numbers if kind == "numbers" else pb.Match(name=text, reasons=[text]))
+
+    await asyncio.to_thread(draw)
+    if kind == "texts":
+        # Every character of the first plane, and the invisible ones of others.
+        plane = [*range(1, 0xD800), *range(0xE000, 0x10000)]
+        far = [*range(0x1D170, 0x1D180), *range(0xE0000, 0xE0090), 0x10FFFF]
+        everything = "".join(map(chr, plane + far))
+        drawn += [pb.Match(name=everything[at : at + 4000]) for at in range(0, 0x11000, 4000)]
+    answer = pb.GetDailyMatchesResponse(success=True, matches=drawn, source="cache")
+    place.edge.backends.answers["GetDailyMatches"] = answer
+    called = await place.daily()
+    assert called.status == 200
+    place.cache.daily = answer
+    cached = await place.daily()
+    assert (cached.status, place.calls) == (200, ["GetDailyMatches"])
+    one, other = called.body.split(b'},{"matchId"'), cached.body.split(b'},{"matchId"')
+    assert [pair for pair in zip(one, other, strict=True) if pair[0] != pair[1]] == []
+    assert called.headers["etag"] == cached.headers["etag"]
 
 
 async def test_an_unchanged_hit_is_not_sent_again(place: Place) -> None:

@@ -6,6 +6,7 @@ lowerCamelCase names; scalars and lists always, ``optional`` fields and messages
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -25,6 +26,18 @@ _PLAIN: Final = frozenset(
 )
 _WHOLE: Final = 1e15
 """From here on protobuf prints an exponent."""
+_SHORT: Final = 16
+"""Of at most fifteen digits both make the same."""
+_BARE: Final = "\ud800"
+"""Around what is written without its quotes. No string has it: it is no character."""
+_ESCAPED: Final = re.compile(
+    "[<>\x7f-\x9f\xad\u0600-\u0603\u06dd\u070f\u17b4\u17b5\u200b-\u200f\u2028-\u202e\u2060-\u2064"
+    "\u206a-\u206f\ufeff\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f]"
+)
+"""What the transcoder escapes besides what JSON demands: marks that one cannot see, and what could
+end a script."""
+_BEGINNINGS: Final = tuple(bytes([one]) for one in b"<>\x7f\xc2\xd8\xdb\xdc\xe1\xe2\xef\xf0\xf3")
+"""With one of these each of them begins in UTF-8: to look for bytes takes a microsecond."""
 _ENCODE: Final = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
 ).encode
@@ -37,7 +50,13 @@ def printer(descriptor: Descriptor) -> Printer:
 
     def write(message: Message) -> bytes:
         """``ValueError`` for a number that is none."""
-        return _ENCODE(values(message)).encode()
+        text = _ENCODE(values(message))
+        if _BARE in text:
+            text = text.replace(f'"{_BARE}', "").replace(f'{_BARE}"', "")
+        data = text.encode()
+        if any(map(data.__contains__, _BEGINNINGS)):
+            data = _ESCAPED.sub(_escape, text).encode()
+        return data
 
     return write
 
@@ -85,9 +104,23 @@ def _one(
     raise TypeError(f"{field.full_name} is of a kind that is not printed here")
 
 
-def _number(value: float) -> float:
-    # 4, not 4.0, as the transcoder has it: the tag of an answer is that of its bytes.
-    return int(value) if value.is_integer() and abs(value) < _WHOLE else value
+def _number(value: float) -> float | str:
+    # As the transcoder has it, digit by digit: the tag of an answer is that of its bytes.
+    if value and value.is_integer() and abs(value) < _WHOLE:
+        return int(value)
+    text = repr(value)
+    if value and len(text) <= _SHORT and "e" not in text:
+        return value
+    text = f"{value:.15g}"
+    return f"{_BARE}{text if float(text) == value else f'{value:.17g}'}{_BARE}"
+
+
+def _escape(found: re.Match[str]) -> str:
+    number = ord(found[0])
+    if number <= 0xFFFF:
+        return f"\\u{number:04x}"
+    high, low = divmod(number - 0x10000, 0x400)
+    return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
 
 
 def _each(one: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -1,32 +1,32 @@
 -- ETags of reads: a read that is asked for again with if-none-match and has not changed is answered
 -- 304 without its body. The service still does its work; what is saved is the way to the phone.
 --
--- Two CRC-32s by different polynomials, 64 bits in all: nobody gains by a collision in their own
--- answers, and none happens by chance.
+-- CRC-32 and Adler-32, 64 bits in all: nobody gains by a collision in their own answers, and none
+-- happens by chance. The services' read ports tag what they answer themselves with the same two
+-- (eros_common.shortcut.port), so a tag holds whichever way the next answer takes.
 local band, bxor, rshift = bit.band, bit.bxor, bit.rshift
 
-local function crc_table(polynomial)
-  local found = {}
-  for n = 0, 255 do
-    local c = n
-    for _ = 1, 8 do
-      c = band(c, 1) == 1 and bxor(rshift(c, 1), polynomial) or rshift(c, 1)
-    end
-    found[n] = c
+local CRC = {}
+for n = 0, 255 do
+  local c = n
+  for _ = 1, 8 do
+    c = band(c, 1) == 1 and bxor(rshift(c, 1), 0xEDB88320) or rshift(c, 1)
   end
-  return found
+  CRC[n] = c
 end
 
-local IEEE, CASTAGNOLI = crc_table(0xEDB88320), crc_table(0x82F63B78)
-
 local function etag_of(text)
-  local a, b = -1, -1
+  local crc, low, high = -1, 1, 0
   for i = 1, #text do
     local byte = text:byte(i)
-    a = bxor(rshift(a, 8), IEEE[band(bxor(a, byte), 255)])
-    b = bxor(rshift(b, 8), CASTAGNOLI[band(bxor(b, byte), 255)])
+    crc = bxor(rshift(crc, 8), CRC[band(bxor(crc, byte), 255)])
+    low = low + byte
+    high = high + low
+    -- In between the sums stay so small that they are exact.
+    if band(i, 4095) == 0 then low, high = low % 65521, high % 65521 end
   end
-  return 'W/"' .. bit.tohex(a) .. bit.tohex(b) .. '"'
+  local adler = bit.bor(bit.lshift(high % 65521, 16), low % 65521)
+  return 'W/"' .. bit.tohex(bit.bnot(crc)) .. bit.tohex(adler) .. '"'
 end
 
 local CACHE = "eros.cache"
