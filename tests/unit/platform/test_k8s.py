@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from eros_cli import manifests
 from eros_cli.mesh.addresses import SERVICE_PORTS
 from eros_cli.paths import CHECKOUT
 from eros_common import config
-from eros_common.config import variable_of
+from eros_common.config import MatchesSettings, PhaseSettings, WindowSettings, variable_of
 from tests.unit.platform.manifests import (
     CONTAINERS,
     Container,
@@ -28,19 +29,16 @@ SECRETS = {
     "secret:ACTIVITY_REDIS_URL": "rediss://activity:6379/0",
     "secret:CACHE_REDIS_URL": "rediss://cache:6379/0",
 }
-#: Read by others than our settings: one map is shared by all services.
-_SHARED = (
-    {
-        variable
-        for document in manifests.documents("base")
-        if document["kind"] == "ConfigMap"
-        for variable in document["data"]
-    }
-    if manifests.builder()
-    else set()
-)
-
 pytestmark = needs_builder
+
+
+def variables_of(container: str) -> set[str]:
+    """All that its program reads of the environment."""
+    if container == "migrations":
+        source = (CHECKOUT / "cli/eros_cli/mesh/migrations.py").read_text()
+        return set(re.findall(r"os\.environ\.get\(\"(\w+)\"", source))
+    cls = settings_of(container)
+    return {variable_of(cls, field) for field in cls.model_fields}
 
 
 def of(name: str, overlay_name: str = "production") -> Container:
@@ -51,31 +49,68 @@ def objects(kind: str, overlay_name: str = "production") -> dict[str, dict[str, 
     return {d["metadata"]["name"]: d for d in overlay(overlay_name) if d["kind"] == kind}
 
 
-@pytest.mark.parametrize("name", CONTAINERS)
+@pytest.mark.parametrize("name", OVERLAYS)
 def test_each_variable_is_a_setting_of_its_program(name: str) -> None:
-    known = {variable_of(settings_of(name), field) for field in settings_of(name).model_fields}
-    own = {variable["name"] for variable in of(name).spec["env"]}
-    assert own <= known, f"{own - known} are no settings of {name}"
+    for container in containers(name):
+        own = {variable["name"] for variable in container.spec["env"]}
+        wrong = own - variables_of(container.name)
+        assert not wrong, f"{wrong} are no settings of {container.name}"
 
 
-def test_each_shared_variable_is_a_setting_of_somebody() -> None:
-    known: set[str] = set()
-    for name in CONTAINERS:
-        if name != "assistant" or (CHECKOUT / "services/assistant").exists():
-            cls = settings_of(name)
-            known |= {variable_of(cls, field) for field in cls.model_fields}
-    assert known >= _SHARED - {"EROS_ASSISTANT_ADDRESS"}
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_each_shared_variable_is_a_setting_of_somebody(name: str) -> None:
+    """Patches of an overlay included."""
+    known = set().union(*(variables_of(container) for container in CONTAINERS))
+    shared = objects("ConfigMap", name)["eros-settings"]["data"].keys()
+    assert not shared - known
 
 
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_each_setting_is_in_a_manifest_or_left_at_its_default_on_purpose(name: str) -> None:
+    left = set((Path(__file__).parent / "left_at_default.txt").read_text().split())
+    known = set[str]()
+    for container in containers(name):
+        variables = variables_of(container.name)
+        known |= variables
+        undecided = variables - container.settings.keys() - left
+        assert not undecided, f"{container.name}: into a manifest or left_at_default.txt"
+    assert not left - known, "no settings of anybody"
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_what_services_must_agree_on_is_said_once(name: str) -> None:
+    shared = objects("ConfigMap", name)["eros-settings"]["data"]
+    agreed = {
+        variable_of(cls, field)
+        for cls in (WindowSettings, PhaseSettings, MatchesSettings)
+        for field in cls.model_fields
+    }
+    agreed |= {f"EROS_CPU_CAP_PHASE{phase}" for phase in (1, 2, 3)}
+    agreed.add("EROS_HEARTBEAT_INTERVAL_SECONDS")
+    assert not agreed - shared.keys()
+    for container in containers(name):
+        own = {variable["name"] for variable in container.spec["env"]}
+        assert not own & agreed, container.name
+        if container.name == "migrations":
+            continue
+        cls = settings_of(container.name)
+        for field, info in cls.model_fields.items():
+            if (variable := variable_of(cls, field)) in agreed:
+                kind: Any = info.annotation
+                told = TypeAdapter(kind).validate_python(shared[variable])
+                assert told == info.default, variable
+
+
+@pytest.mark.parametrize("overlay_name", OVERLAYS)
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_its_program_accepts_the_settings(
-    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    name: str, overlay_name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """All that are needed are there, and every value is one that the program takes."""
     cls = settings_of(name)
     for field in cls.model_fields:
         monkeypatch.delenv(variable_of(cls, field), raising=False)
-    for variable, value in of(name).settings.items():
+    for variable, value in of(name, overlay_name).settings.items():
         monkeypatch.setenv(variable, SECRETS.get(value, value))
     monkeypatch.chdir(tmp_path)
     config.read(cls)
