@@ -109,7 +109,7 @@ async def compose(app: App[ActivitySettings]) -> None:
     )
     app.serve(
         activity_pb2_grpc.add_EdgeServiceServicer_to_server,
-        EdgeServicer(revoked),
+        EdgeServicer(revoked, touches, clock),
         listen=settings.als_listen,
         policy=Policy.public(),
     )

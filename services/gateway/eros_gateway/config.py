@@ -9,7 +9,14 @@ from typing import Annotated, Final, Self
 from pydantic import AfterValidator, Field, PositiveFloat, model_validator
 
 from eros.options.v1 import options_pb2
-from eros_common.config import Address, PeerSettings, TelemetrySettings, unset_or_address
+from eros_common.config import (
+    Address,
+    NightSettings,
+    PeerSettings,
+    PhaseSettings,
+    TelemetrySettings,
+    unset_or_address,
+)
 from eros_common.policy import Limit
 from eros_gateway.domain.clusters import Endpoint, endpoints, listening
 from eros_gateway.domain.contract import read_contract
@@ -17,6 +24,10 @@ from eros_gateway.domain.limits import Rate, Rates
 
 _LONGEST_SOCKET_PATH = 107
 """``sun_path`` of unix(7) holds 108 bytes with its terminating zero."""
+
+
+_RECENT_SECONDS = 35.0
+"""Apps send a heartbeat each 30 s."""
 
 
 def _targets(value: str) -> str:
@@ -70,7 +81,7 @@ DESCRIPTOR_SET: Final = Path(options_pb2.__file__).parents[3] / "eros.binpb"
 """Where ./eros puts it, beside the generated packages."""
 
 
-class GatewaySettings(TelemetrySettings, PeerSettings):
+class GatewaySettings(TelemetrySettings, PeerSettings, NightSettings, PhaseSettings):
     """What ``python -m eros_gateway`` reads from the environment."""
 
     gateway_listen: Address = "127.0.0.1:3000"
@@ -114,6 +125,9 @@ class GatewaySettings(TelemetrySettings, PeerSettings):
     """Of requests, how many are traced; none without ``OTEL_EXPORTER_OTLP_ENDPOINT``."""
 
     als_flush_seconds: float = Field(0.005, ge=0.001, le=10)
+    gateway_gather_per_second: int = Field(400, ge=0)
+    """From so many signs of life a second and thread on, those of people who gave one a moment ago
+    are sent together instead of one by one; 0: never."""
 
     call_timeout_seconds: PositiveFloat = 10.0
     """Of methods whose policy names none; the services' own default."""
@@ -178,6 +192,12 @@ class GatewaySettings(TelemetrySettings, PeerSettings):
         if certificate is None or key is None:
             return None
         return certificate.absolute(), key.absolute()
+
+    @property
+    def recent_seconds(self) -> float:
+        """Whoever gave a sign of life so long ago (wall), and up to twice that, is awake without
+        doubt: longer than apps are silent between two heartbeats, and well below what is asleep."""
+        return min(_RECENT_SECONDS, self.idle_phase1_seconds / self.night_rate / 4)
 
     @property
     def metrics_endpoint(self) -> Endpoint | None:

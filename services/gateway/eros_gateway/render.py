@@ -23,6 +23,7 @@ from eros_gateway.domain.routes import Limits, routes
 _LUA: Final = (
     "json.lua",
     "errors.lua",
+    "gather.lua",
     "stamp.lua",
     "ended.lua",
     "heartbeat.lua",
@@ -88,7 +89,7 @@ def _values(settings: GatewaySettings, contract: Contract) -> dict[str, Json]:
         "jwt_issuer": USER_ISSUER,
         "jwt_audience": USER_AUDIENCE,
         "jwks_refresh": seconds(settings.jwks_refresh_seconds),
-        "lua": _lua(),
+        "lua": _lua(settings),
         "descriptors": base64.b64encode(contract.descriptors).decode(),
         "services": list(contract.services),
         "clusters": _clusters(settings, contract),
@@ -117,7 +118,7 @@ def _clusters(settings: GatewaySettings, contract: Contract) -> list[Json]:
     jwks = clusters.jwks_cluster(Endpoint(str(jwks_socket(settings.gateway_admin_socket))))
     admin = statistics.cluster(Endpoint(str(settings.gateway_admin_socket)))
     collectors = tracing.collectors(settings.otel_endpoint)
-    return [*services, *reads, als, jwks, admin, *collectors]
+    return [*services, *reads, als, jwks, clusters.clock_cluster(), admin, *collectors]
 
 
 def _gates(settings: GatewaySettings, contract: Contract) -> list[Json]:
@@ -130,14 +131,18 @@ def _gates(settings: GatewaySettings, contract: Contract) -> list[Json]:
     ]
 
 
-def _lua() -> str:
-    """The scripts as one, behind the error table of ``eros_common``."""
+def _lua(settings: GatewaySettings) -> str:
+    """The scripts as one, behind the error table of ``eros_common`` and the settings."""
     http = ", ".join(f"{code.value} = {status}" for code, (_, status) in TABLE.items())
     grpc = ", ".join(
         f'[{status.value[0]}] = "{code_of(status).value}"' for status, _ in TABLE.values()
     )
     tables = f"local HTTP_STATUS = {{{http}}}\nlocal CODE_OF_GRPC = {{{grpc}}}\n"
-    return tables + "".join(_resource(f"lua/{name}") for name in _LUA)
+    numbers = (
+        f"local RECENT_MS = {round(settings.recent_seconds * 1000)}\n"
+        f"local GATHERED_PER_SECOND = {settings.gateway_gather_per_second}\n"
+    )
+    return tables + numbers + "".join(_resource(f"lua/{name}") for name in _LUA)
 
 
 def _resource(name: str) -> str:

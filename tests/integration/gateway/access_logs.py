@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +36,11 @@ class AccessLogs(als_pb2_grpc.AccessLogServiceServicer, activity_pb2_grpc.EdgeSe
     """Whether the list cannot be had."""
     asked: list[str] = field(default_factory=list)
     """What was known of it by whoever asked."""
+    signs: list[tuple[str, int, str]] = field(default_factory=list)
+    """Who, when (milliseconds) and the session, of those that came together."""
+    batches: int = 0
+    signs_refused: bool = False
+    """Whether what comes together cannot be written down."""
     _came: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def StreamAccessLogs(self, messages: AsyncIterator[Any], _: object) -> Any:
@@ -54,6 +59,24 @@ class AccessLogs(als_pb2_grpc.AccessLogServiceServicer, activity_pb2_grpc.EdgeSe
         version = str(len(self.ended))
         new = [] if request.known == version else self.ended
         return pb.ListEndedSessionsResponse(version=version, session_ids=new)
+
+    async def TakeSigns(
+        self, request: pb.TakeSignsRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> pb.TakeSignsResponse:
+        if self.signs_refused:
+            await context.abort(grpc.StatusCode.UNAVAILABLE)
+        async with self._came:
+            self.batches += 1
+            self.signs += [
+                (line[:36], int(line[36:49]), line[49:]) for line in request.signs.splitlines()
+            ]
+            self._came.notify_all()
+        return pb.TakeSignsResponse()
+
+    async def until(self, happened: Callable[[], bool]) -> None:
+        """Until what has come is as it should be."""
+        async with asyncio.timeout(10), self._came:
+            await self._came.wait_for(happened)
 
     async def have(self, count: int) -> list[Entry]:
         """All entries, once there are so many."""

@@ -165,6 +165,17 @@ def jwks_cluster(socket: Endpoint) -> Object:
     }
 
 
+def clock_cluster() -> Object:
+    """The listener "clock" of this same Envoy, in the thread that asks."""
+    address: Json = {"envoy_internal_address": {"server_listener_name": "clock"}}
+    return {
+        "name": "clock",
+        "type": "STATIC",
+        "connect_timeout": seconds(0.25),
+        "load_assignment": _assignment("clock", [address]),
+    }
+
+
 def _grpc_cluster(name: str, where: tuple[Endpoint, ...]) -> Object:
     return {
         "name": name,

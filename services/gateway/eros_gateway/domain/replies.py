@@ -138,13 +138,23 @@ _IS_GRPC: Final = (
 _HAS_NO_ID: Final = (_header("x-request-id", {"present_match": False}),)
 
 
+# What the scripts answer themselves: nobody need look at all the others for it.
+_NO_FAULT: Final[Object] = {
+    "filter": {
+        "status_code_filter": {
+            "comparison": {"op": "LE", "value": {"default_value": 399, "runtime_key": "none"}}
+        }
+    }
+}
+
+
 def mappers() -> list[Json]:
     """``mappers`` of Envoy's ``local_reply_config``.
 
     There are three of each reply: for gRPC callers, who read the message in ``grpc-message``; for
     what was no request yet; and for everybody else.
     """
-    return [mapper for reply in REPLIES for mapper in _mappers(reply)]
+    return [_NO_FAULT, *(mapper for reply in REPLIES for mapper in _mappers(reply))]
 
 
 def _mappers(reply: OwnReply) -> tuple[Object, Object, Object]:

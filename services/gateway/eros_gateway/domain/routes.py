@@ -36,6 +36,8 @@ _RETRY_READ: Final = f"{_RETRY_ANY},unavailable"
 
 HEARTBEAT: Final = "/eros.activity.v1.ActivityService/Heartbeat"
 """What Envoy may answer itself, see lua/heartbeat.lua."""
+_TELLS_IDLE: Final = (HEARTBEAT, "/eros.activity.v1.ActivityService/GetStatus")
+"""How long one has been idle: what the gateway still holds of it is sent first."""
 
 _OFF: Final = extension("config.route.v3.FilterConfig", disabled=True)
 _JWT: Final = "envoy.filters.http.jwt_authn"
@@ -192,6 +194,8 @@ def _filters(method: Method, *, rest: RestPath | None = None) -> Object:
         context["etag"] = True
         if method.policy.cached:
             context["cached"] = {"cluster": method.reads_cluster, "path": method.grpc_path}
+    if method.grpc_path in _TELLS_IDLE:
+        context["idle"] = True
     if method.grpc_path == HEARTBEAT:
         context["heartbeat"] = True
         if rest is not None:

@@ -2,8 +2,10 @@
 -- of the time of a call. Anything but a hit is no answer: then the call is made as if nobody had asked.
 local READ_TIMEOUT_MS = 250
 
-local function answer_cached(handle, cached)
-  local headers = handle:headers()
+-- Whether it was answered, and nothing is left to be said of it.
+local function answer_cached(handle, headers, cached, held_here)
+  reads = reads + 1
+  local read = reads
   local query = headers:get(":path"):match("%?.*") or ""
   local found, body = handle:httpCall(cached.cluster, {
     [":method"] = "GET",
@@ -12,10 +14,12 @@ local function answer_cached(handle, cached)
     ["authorization"] = headers:get("authorization"),
     ["if-none-match"] = headers:get("if-none-match"),
   }, nil, READ_TIMEOUT_MS)
+  send_behind(handle, read)
   local status = found[":status"]
   if status ~= "200" and status ~= "304" then return false end
   local answer = {[":status"] = status, ["etag"] = found["etag"]}
   if status == "200" then answer["content-type"] = "application/json" end
+  if held_here then answer[DONE] = "1" end
   handle:respond(answer, body)
   return true
 end

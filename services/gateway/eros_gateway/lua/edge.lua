@@ -1,20 +1,44 @@
 function envoy_on_request(handle)
-  local session, context = stamp_request(handle), handle:filterContext()
-  -- Waiting for a body ends the life of every object but the handle.
-  local single, lists = context:get("single"), context:get("lists") or ""
-  if context:get("cached") then
-    if not answer_cached(handle, context:get("cached")) then remember_etag(handle) end
+  local headers, context = handle:headers(), handle:filterContext()
+  -- From the verified token; a client's own was taken out before.
+  local user = headers:get(USER)
+  local session = user and (headers:get(SESSION) or "")
+  if user then
+    handle:streamInfo():dynamicMetadata():set(EROS, "user", user)
+    if context:get("heartbeat") then
+      if answer_heartbeat(handle, headers, user, session) then return end
+      headers, context = handle:headers(), handle:filterContext()
+    end
+    forget_person(headers)
+  end
+  local cached, idle, held_here = context:get("cached"), context:get("idle"), false
+  if user then
+    local background = headers:get(BACKGROUND) == "1" or context:get("background") or false
+    if cached and not background then
+      local now = handle:timestamp()
+      held_here = may_wait(user, now)
+      if held_here then hold(user, session, now) end
+    end
+    if not held_here then mark(handle, background) end
+  end
+  if cached then
+    if not answer_cached(handle, headers, cached, held_here) then remember_etag(handle) end
   elseif context:get("etag") then
     remember_etag(handle)
-  elseif session and context:get("heartbeat") and consider_heartbeat(handle, session) then
+  elseif context:get("single") and refuse_body(handle, context:get("single"), context:get("lists") or "") then
     return
-  elseif single then
-    refuse_body(handle, single, lists)
   end
+  -- Whoever asks how long they have been idle gave their last sign on this connection, so here.
+  if user and idle and held[1] then send_held(handle, handle:timestamp()) end
 end
 
 function envoy_on_response(handle)
   local headers = handle:headers()
+  if headers:get(DONE) then
+    headers:remove(DONE)
+    if headers:get("etag") then headers:replace("cache-control", PRIVATE) end
+    return
+  end
   local status = headers:get(":status")
   stamp_response(handle, status)
   status = serviced_status(headers, status)

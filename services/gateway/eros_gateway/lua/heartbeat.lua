@@ -12,13 +12,13 @@ local LONGEST, SHORTEST = 37, 34
 local second, written = "", ""
 
 -- As the transcoder writes an instant of whole milliseconds, which is what Envoy tells.
-local function now_written(handle)
-  local now = tostring(handle:timestamp())
-  local whole = now:sub(1, -4)
+local function written_instant(now)
+  local digits = tostring(now)
+  local whole = digits:sub(1, -4)
   if whole ~= second then
     second, written = whole, os.date("!%Y-%m-%dT%H:%M:%S.", tonumber(whole))
   end
-  return written .. now:sub(-3) .. "Z"
+  return written .. digits:sub(-3) .. "Z"
 end
 
 local function is_in_use(handle, headers)
@@ -28,18 +28,26 @@ local function is_in_use(handle, headers)
   return body ~= nil and IN_USE[body:getBytes(0, body:length())] == true
 end
 
+local ANSWER = {[":status"] = "200", ["content-type"] = "application/json"}
+local ANSWER_DONE = {[":status"] = "200", ["content-type"] = "application/json", [DONE] = "1"}
+
 -- Whether it was answered.
-local function consider_heartbeat(handle, session)
-  local headers = handle:headers()
+local function answer_heartbeat(handle, headers, user, session)
   if session == "" or headers:get(BACKGROUND) or not is_in_use(handle, headers) then return false end
-  if not knows_ended(handle) or ended[session] then return false end
   -- Waiting has ended the life of every object but the handle.
-  local metadata = handle:streamInfo():dynamicMetadata()
-  metadata:set(EROS, "background", false)
-  metadata:set(EROS, "session", session)
+  local now, answer = handle:timestamp(), ANSWER_DONE
+  if is_late(now) then send_held(handle, now) end
+  if not knows_ended(handle, now) or ended[session] then return false end
+  if may_wait(user, now) then
+    hold(user, session, now)
+    send_in_time(handle, now)
+  else
+    mark(handle, false, session)
+    answer = ANSWER
+  end
   handle:respond(
-    {[":status"] = "200", ["content-type"] = "application/json"},
-    '{"success":true,"idleTime":0,"processingPhase":0,"timestamp":"' .. now_written(handle) .. '"}'
+    answer,
+    '{"success":true,"idleTime":0,"processingPhase":0,"timestamp":"' .. written_instant(now) .. '"}'
   )
   return true
 end

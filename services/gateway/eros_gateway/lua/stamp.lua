@@ -2,6 +2,7 @@
 --
 -- Dynamic metadata "eros" of every request whose token was verified:
 --   user        the token's subject
+-- and of those that go by the stream, which are all but what is gathered (gather.lua):
 --   session     of whom Envoy answered itself
 --   background  true when the call is no sign of life
 --   boot        this Envoy process, and worker  this thread of it, which has a Lua state of its own
@@ -15,6 +16,8 @@
 -- behind it has ended, so whoever called is not the user.
 local EROS, USER, BACKGROUND = "eros", "x-eros-user", "x-eros-background"
 local SESSION = "x-eros-session"
+-- On an answer of these scripts that is as it should be.
+local DONE = "x-eros-done"
 
 local function read_file(path, format)
   local file = assert(io.open(path, "rb"))
@@ -34,27 +37,26 @@ local BOOT = read_file("/proc/sys/kernel/random/boot_id", 8) .. "-" .. stat:matc
 local WORKER = hex(read_file("/dev/urandom", 8))
 local seq = 0
 
--- The session of whoever has a verified token.
-local function stamp_request(handle)
-  local headers = handle:headers()
-  -- From the verified token; a client's own was taken out before.
-  local user = headers:get(USER)
-  if not user then return end
-  local session = headers:get(SESSION) or ""
+-- A request goes by the stream.
+local function mark(handle, background, session)
+  local metadata = handle:streamInfo():dynamicMetadata()
+  metadata:set(EROS, "background", background)
+  if session then metadata:set(EROS, "session", session) end
+end
+
+-- Before anything reads on.
+local function forget_person(headers)
   headers:remove(USER)
   headers:remove(SESSION)
-  local metadata = handle:streamInfo():dynamicMetadata()
-  metadata:set(EROS, "user", user)
-  if headers:get(BACKGROUND) == "1" or handle:filterContext():get("background") then
-    metadata:set(EROS, "background", true)
-  end
-  return session
 end
 
 local function stamp_response(handle, status)
+  if status == "401" then return end
   local metadata = handle:streamInfo():dynamicMetadata()
-  if status == "401" or not metadata:get(EROS) then return end
-  seq = seq + 1
+  local stamp = metadata:get(EROS)
+  if not stamp or stamp.background == nil then return end
+  if not stamp.background then streams(stamp.user, handle:timestamp()) end
+  seq, lost = seq + 1 + lost, 0
   metadata:set(EROS, "boot", BOOT)
   metadata:set(EROS, "worker", WORKER)
   metadata:set(EROS, "seq", seq)

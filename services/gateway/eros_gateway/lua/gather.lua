@@ -1,0 +1,159 @@
+-- Signs of life that wait a moment, and go to the activity service together.
+--
+-- An entry of the access-log stream costs more than the whole rest of a heartbeat. So a sign of life
+-- is held for HOLD_MS where that pays and changes nothing anybody does: it is of a person whom this
+-- thread has sent a sign of a short while ago (RECENT_MS at least, 2 * RECENT_MS at most), who is
+-- awake then and stays so. Whoever may be waking goes by the stream at once.
+--
+-- What is held has no numbers. It is sent by a request that waits for the answer: "it is in the
+-- store". Without that answer the next request sends it again; what cannot be sent for GIVE_UP_MS
+-- is lost, and a number of the stream that nobody ever gets says so (stamp.lua). A gateway that dies
+-- with some in hand ends its stream.
+--
+-- A script has no timer, and a thread without requests runs no script. Whoever holds the first one
+-- therefore waits for the listener "clock", which answers late. If that client hangs up meanwhile,
+-- the next heartbeat or read sends.
+local HOLD_MS, LATE_MS, ANSWER_MS, GIVE_UP_MS = 30, 45, 250, 600
+-- It pays from so many signs in a window on.
+local WINDOW_MS = 100
+local BUSY = GATHERED_PER_SECOND > 0 and GATHERED_PER_SECOND * WINDOW_MS / 1000 or math.huge
+-- The stream is used so often at least: activity sees by it that this gateway is there.
+local STREAM_MS = 500
+-- For so long after a fault nothing more is held.
+local DOUBT_MS = 1000
+local LENGTH_OF_ID = 36
+local CLOCK = {[":method"] = "GET", [":path"] = "/", [":authority"] = "clock"}
+local SIGNS = {
+  [":method"] = "POST",
+  [":path"] = "/eros.activity.v1.EdgeService/TakeSigns",
+  [":authority"] = "activity",
+  ["content-type"] = "application/grpc",
+  ["te"] = "trailers",
+}
+
+-- Who gave a sign of life in this span of RECENT_MS, and in the one before.
+local recent, before, turned_at = {}, {}, 0
+local busy, count, window_at = false, 0, 0
+local streamed_at, doubted_at = 0, 0
+-- Numbers of the stream to be left out.
+local lost = 0
+-- What is held, and what is on its way; each since when.
+local held, held_at = {}, 0
+local flying, flown_at, flying_since = nil, 0, 0
+-- Whether somebody waits for the clock in order to send it.
+local awaited = false
+-- Whether it came back.
+local refused = false
+-- How many reads came; see send_behind.
+local reads = 0
+
+-- A clock that was set back makes what was long ago, not what lasts for ever.
+local function since(now, instant)
+  return math.abs(now - instant)
+end
+
+local function remember(user, now)
+  if since(now, turned_at) >= RECENT_MS then
+    before = since(now, turned_at) < 2 * RECENT_MS and recent or {}
+    recent, turned_at = {}, now
+  end
+  recent[user] = true
+end
+
+-- A sign of life goes by the stream.
+local function streams(user, now)
+  remember(user, now)
+  streamed_at = now
+end
+
+-- Whether a sign of life may wait.
+local function may_wait(user, now)
+  if since(now, window_at) >= WINDOW_MS then
+    busy = count >= BUSY and since(now, window_at) < 2 * WINDOW_MS
+    count, window_at = 0, now
+  end
+  count = count + 1
+  return busy and (recent[user] or (before[user] and since(now, turned_at) < RECENT_MS))
+    and since(now, streamed_at) < STREAM_MS and since(now, doubted_at) >= DOUBT_MS
+    and #user == LENGTH_OF_ID
+end
+
+-- Number `value` as a varint.
+local function varint(value)
+  local bytes = ""
+  while value >= 128 do
+    bytes, value = bytes .. string.char(value % 128 + 128), math.floor(value / 128)
+  end
+  return bytes .. string.char(value)
+end
+
+-- A TakeSignsRequest behind its gRPC prefix.
+local function signs_message(signs)
+  local text = table.concat(signs, "\n")
+  local size = varint(#text)
+  local length = 1 + #size + #text
+  local prefix = string.char(0, math.floor(length / 16777216), math.floor(length / 65536) % 256,
+    math.floor(length / 256) % 256, length % 256)
+  return prefix .. "\10" .. size .. text
+end
+
+-- What was sent may not have come: it is held again, in front.
+local function hold_again(now)
+  for _, sign in ipairs(held) do flying[#flying + 1] = sign end
+  held, held_at, flying = flying, flying_since, nil
+  doubted_at, refused = now, true
+  if since(now, held_at) >= GIVE_UP_MS then
+    held, lost = {}, lost + 1
+  end
+end
+
+-- Sends what is held, unless that is being done.
+local function send_held(handle, now)
+  awaited = false
+  if flying then
+    -- Whoever sent that may have been hung up on.
+    if since(now, flown_at) < ANSWER_MS + LATE_MS then return end
+    hold_again(now)
+  end
+  if #held == 0 then return end
+  local mine = held
+  flying, flown_at, flying_since, held, refused = held, now, held_at, {}, false
+  local headers, answer = handle:httpCall("als", SIGNS, signs_message(mine), ANSWER_MS)
+  if flying ~= mine then return end
+  if headers[":status"] == "200" and answer then
+    flying = nil
+  else
+    hold_again(handle:timestamp())
+  end
+end
+
+-- Holds a sign of life that may wait.
+local function hold(user, session, now)
+  remember(user, now)
+  local number = #held + 1
+  if number == 1 then held_at = now end
+  held[number] = user .. tostring(now) .. session
+end
+
+-- Somebody who holds one waits for the clock, and sends them all.
+local function send_in_time(handle, now)
+  if awaited then return end
+  awaited = true
+  handle:httpCall("clock", CLOCK, nil, ANSWER_MS)
+  send_held(handle, handle:timestamp())
+end
+
+-- Whether somebody should have sent something and did not.
+local function is_late(now)
+  return (held[1] and (refused or since(now, held_at) >= LATE_MS))
+    or (flying and since(now, flown_at) >= ANSWER_MS + LATE_MS)
+end
+
+-- Reads do not wait for the clock. They take their time anyway, and the one that nobody came after
+-- sends what is held.
+local function send_behind(handle, read)
+  if not held[1] and not flying then return end
+  local now = handle:timestamp()
+  local mine = not awaited and (read == reads or since(now, held_at) >= HOLD_MS)
+  if mine or is_late(now) then send_held(handle, now) end
+end

@@ -1,0 +1,196 @@
+"""Signs of life that the gateway sends together: none is left behind, and a lost one is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from google.protobuf.message import Message
+
+from eros.activity.v1 import activity_pb2 as pb
+from eros_common.ids import UserId, new_user_id
+from tests.integration.gateway.edge import API, Edge, open_edge
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+HEARTBEAT = f"{API}/heartbeat"
+IN_USE = '{"appActive":true,"screenOn":true}'
+#: Longer than the gateway holds anything that it does not send again.
+HELD_MS = 45
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def _edge(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Edge]:
+    async with open_edge(tmp_path_factory.mktemp("edge"), gateway_gather_per_second=10) as edge:
+        yield edge
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def edge(_edge: Edge) -> AsyncIterator[Edge]:
+    """One that gathers now."""
+    _edge.backends.reset()
+    _edge.logs.signs_refused = False
+    await gathers(_edge)
+    _edge.logs.signs.clear()
+    yield _edge
+    _edge.logs.signs_refused = False
+
+
+class Phone:
+    """One person's, with an open connection."""
+
+    def __init__(self, edge: Edge, session: str = "s") -> None:
+        self.user: UserId = new_user_id()
+        self.edge = edge
+        self.headers = edge.bearer(edge.backends.tokens.user_token(self.user, session_id=session))
+
+    async def beat(self, times: int = 1) -> list[int]:
+        """When they arrived, as the answers say, in milliseconds."""
+        arrived: list[int] = []
+        for _ in range(times):
+            answer = await self.edge.call("POST", HEARTBEAT, IN_USE, headers=self.headers)
+            assert answer.status == 200
+            told = datetime.fromisoformat(json.loads(answer.body)["timestamp"])
+            arrived.append(round(told.timestamp() * 1000))
+        return arrived
+
+    @property
+    def streamed(self) -> list[dict[str, Any]]:
+        return [e.eros for e in self.edge.logs.entries if e.eros["user"] == str(self.user)]
+
+    @property
+    def gathered(self) -> list[int]:
+        """When, in milliseconds."""
+        return [at for user, at, _ in self.edge.logs.signs if user == str(self.user)]
+
+    @property
+    def arrived(self) -> int:
+        return len(self.streamed) + len(self.gathered)
+
+
+async def gathers(edge: Edge) -> None:
+    """Until there is so much to do that it pays."""
+    phone = Phone(edge)
+    async with asyncio.timeout(10):
+        while not phone.gathered:
+            await phone.beat()
+
+
+async def test_each_arrives_once(edge: Edge) -> None:
+    phones = [Phone(edge, f"s{number}") for number in range(4)]
+    began = time.time() * 1000
+    await asyncio.gather(*(phone.beat(50) for phone in phones))
+    await edge.logs.until(lambda: all(phone.arrived >= 50 for phone in phones))
+    assert [phone.arrived for phone in phones] == [50] * 4
+    for number, phone in enumerate(phones):
+        # The first may have woken somebody: it did not wait.
+        assert phone.streamed[0]["session"] == f"s{number}"
+        assert phone.gathered == sorted(phone.gathered)
+        assert began - 1 <= phone.gathered[0]
+        assert phone.gathered[-1] <= time.time() * 1000
+    assert {session for _, _, session in edge.logs.signs} >= {"s0", "s1", "s2", "s3"}
+    assert edge.logs.batches < len(edge.logs.signs)
+
+
+async def test_numbers_of_the_stream_have_no_holes(edge: Edge) -> None:
+    phone = Phone(edge)
+    await phone.beat(30)
+    await edge.call("POST", HEARTBEAT, "{}", headers=phone.headers)
+    await edge.logs.until(lambda: phone.arrived >= 31)
+    numbers = sorted(int(e.eros["seq"]) for e in edge.logs.entries)
+    lost = {*range(numbers[0], numbers[-1] + 1)} - {*numbers}
+    assert not lost
+
+
+async def test_nothing_stays_where_nobody_comes_after(edge: Edge) -> None:
+    phone = Phone(edge)
+    await phone.beat(20)
+    # No request any more.
+    await edge.logs.until(lambda: phone.arrived >= 20)
+
+
+async def test_who_hangs_up_while_waiting_is_not_forgotten(edge: Edge) -> None:
+    phone = Phone(edge)
+    await phone.beat(3)
+    token = phone.headers["authorization"]
+    lines = (
+        f"POST {HEARTBEAT} HTTP/1.1",
+        "host: x",
+        f"authorization: {token}",
+        "content-type: application/json",
+        f"content-length: {len(IN_USE)}",
+    )
+    request = ("\r\n".join((*lines, "", "")) + IN_USE).encode()
+    for _ in range(5):
+        _, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+        writer.write(request)
+        await writer.drain()
+        await asyncio.sleep(0.005)
+        writer.transport.abort()
+    # Somebody else comes by.
+    other = Phone(edge)
+    await asyncio.sleep(HELD_MS / 1000)
+    await other.beat()
+    await edge.logs.until(lambda: phone.arrived >= 3 + 1)
+
+
+@pytest.mark.parametrize("ask", ["GET /activity/status", "POST /heartbeat"])
+async def test_asking_how_long_one_was_idle_sends_first(edge: Edge, ask: str) -> None:
+    phone, other = Phone(edge), Phone(edge)
+    known: list[set[int]] = []
+
+    async def answer(_: object) -> Message:
+        known.append(set(phone.gathered))
+        return pb.GetStatusResponse() if ask.startswith("GET") else pb.HeartbeatResponse()
+
+    edge.backends.answers |= {"GetStatus": answer, "Heartbeat": answer}
+    # Somebody else waits for the clock, so that this one's are held when the question comes.
+    meanwhile = asyncio.create_task(other.beat(40))
+    method, path = ask.split()
+    body = '{"appActive":false,"screenOn":true}' if method == "POST" else None
+    beats: list[int] = []
+    for _ in range(20):
+        beats += await phone.beat()
+        await edge.call(method, API + path, body, headers=phone.headers)
+    await meanwhile
+    gathered = {*phone.gathered}
+    assert gathered
+    late = [beat for beat, then in zip(beats, known, strict=True) if beat in gathered - then]
+    assert not late
+
+
+async def test_what_cannot_be_sent_goes_by_the_stream_and_is_told(edge: Edge) -> None:
+    phone = Phone(edge)
+    await phone.beat(3)
+    edge.logs.signs_refused = True
+
+    def hole() -> bool:
+        numbers = sorted(int(e.eros["seq"]) for e in edge.logs.entries)
+        return len({*range(numbers[0], numbers[-1] + 1)} - {*numbers}) > 0
+
+    async with asyncio.timeout(10):
+        while not hole():
+            await phone.beat()
+    # Not for ever: what is refused once is not held for a while, and then it works again.
+    edge.logs.signs_refused = False
+    edge.logs.entries.clear()
+    await gathers(edge)
+    assert not edge.logs.entries or not hole()
+
+
+async def test_what_was_refused_for_a_moment_comes_later(edge: Edge) -> None:
+    phone = Phone(edge)
+    await phone.beat(3)
+    edge.logs.signs_refused = True
+    before = len(phone.streamed)
+    await phone.beat(5)
+    edge.logs.signs_refused = False
+    await phone.beat()
+    await edge.logs.until(lambda: phone.arrived >= 9)
+    assert before <= len(phone.streamed)
