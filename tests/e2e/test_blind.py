@@ -4,21 +4,26 @@ every sign of life that was lost, nobody's work ran on beyond the bound."""
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import cast
 from uuid import UUID
 
 import asyncpg
-import jwt
+import httpx
 import pytest
 
+from bench._phones import Tokens
 from eros.accounts.v1 import accounts_pb2
+from eros_cli.mesh.gateway import gateway_of
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import EVERYTHING, MeshOptions, NightClock, Part
 from eros_cli.operator import open_operator
@@ -38,6 +43,7 @@ INTERVAL, SILENCE, REORDER, HALT, ROOM = 3.0, 1.0, 0.5, 0.5, 1.0
 BOUND = SILENCE + HALT + ROOM
 SETTINGS = {
     "EROS_RATE_PER_SECOND": "0",
+    "EROS_GATEWAY_GATHER_PER_SECOND": "20",
     "EROS_WINDOW_START": "00:00",
     "EROS_WINDOW_PHASE2": "00:01",
     "EROS_WINDOW_PHASE3": "00:02",
@@ -52,7 +58,11 @@ SETTINGS = {
     "EROS_CPU_CAP_PHASE3": "0.03",
     "EROS_LEARN_ASLEEP_SHARE": "1",
 }
-BEATS_PER_SECOND = 150
+BEATS_PER_SECOND, MANY_BEATS_PER_SECOND = 150, 2000
+#: So many people of one connection are between their first and their second heartbeat.
+BETWEEN = 20
+#: An instant is told in whole milliseconds, and kept so.
+EXACT = 0.002
 GENEROUS_SECONDS = 40.0
 BODY = b'{"appActive":true,"screenOn":true}'
 LEASED = 1
@@ -62,10 +72,13 @@ _LEASES = "SELECT count(*) FROM scheduler.jobs WHERE lease_until IS NOT NULL"
 
 @dataclass(slots=True)
 class Beats:
-    """Heartbeats that Envoy answered: who, and when (wall), each person once."""
+    """Heartbeats that Envoy answered: who, and when the last one arrived (wall). Everybody sends
+    two: the first may have woken somebody and goes by the stream, the second is gathered."""
 
     mesh: Mesh
-    answered: list[tuple[UserId, float]] = field(default_factory=list)
+    began: float
+    answered: dict[UserId, float] = field(default_factory=dict)
+    per_second: float = BEATS_PER_SECOND
 
     @asynccontextmanager
     async def sent(self) -> AsyncIterator[None]:
@@ -77,36 +90,52 @@ class Beats:
                 task.cancel()
 
     async def _send(self) -> None:
-        key = max(self.mesh.data.signing_keys.glob("*.pem"))
-        pem, kid = key.read_bytes(), key.stem
+        tokens = Tokens(self.mesh)
         host, _, port = self.mesh.url.removeprefix("http://").rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
+        once: deque[tuple[UserId, str]] = deque()
         try:
             while True:
-                user, now = new_user_id(), int(time.time())
-                claims = {"iss": "eros", "aud": "eros", "sub": str(user), "sid": user.hex}
-                times = {"roles": [], "iat": now, "exp": now + 600}
-                token = jwt.encode(claims | times, pem, algorithm="EdDSA", headers={"kid": kid})
+                if len(once) < BETWEEN:
+                    user = new_user_id()
+                    token = tokens.of(user)
+                    once.append((user, token))
+                else:
+                    user, token = once.popleft()
                 writer.write(_request(host, token))
                 head = await reader.readuntil(b"\r\n\r\n")
+                body = await reader.readexactly(_length(head))
                 if head.startswith(b"HTTP/1.1 200 "):
-                    self.answered.append((user, time.time()))
-                await reader.readexactly(_length(head))
-                await asyncio.sleep(2 / BEATS_PER_SECOND)
+                    told = datetime.fromisoformat(json.loads(body)["timestamp"])
+                    self.answered[user] = told.timestamp()
+                await asyncio.sleep(2 / self.per_second)
         finally:
             writer.close()
 
     async def lost(self, since: float, until: float) -> list[float]:
-        """When those were answered of whom the activity service does not hear."""
+        """When those were answered of whom the activity service does not know it."""
         await asyncio.sleep(REORDER)  # some are still on their way
-        known: set[object] = set()
+        seen: dict[bytes, float] = {}
         url = self.mesh.environment()["ACTIVITY_REDIS_URL"]
         async with open_redis(url, app="test") as redis:
             async for name in redis.scan_iter("activity:*:people"):
-                known.update(await redis.zrange(name, 0, -1))
+                known = await redis.zrange(name, 0, -1, withscores=True)
+                seen.update(cast("list[tuple[bytes, float]]", known))
+        night = START.timestamp() - self.began
         return [
-            at for user, at in self.answered if since <= at <= until and user.bytes not in known
+            at
+            for user, at in self.answered.items()
+            if since <= at <= until and seen.get(user.bytes, 0.0) < at + night - EXACT
         ]
+
+    async def gathered(self) -> int:
+        """How often the gateway waited for its clock in order to send some together."""
+        socket = gateway_of(self.mesh.data).admin_socket
+        async with httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(uds=str(socket)), base_url="http://envoy"
+        ) as admin:
+            answer = await admin.get("/stats", params={"filter": "cluster.clock.upstream_rq_total"})
+        return int(answer.raise_for_status().text.rpartition(":")[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +192,7 @@ async def blind() -> AsyncIterator[Blind]:
         workers=1,
         environment=clean_environment(),
         settings=SETTINGS,
-        night=NightClock(START, datetime.now(UTC)),
+        night=NightClock(START, began := datetime.now(UTC)),
         durable=False,
     )
     async with Mesh(options) as mesh, open_operator(mesh.environment()) as operator:
@@ -176,7 +205,7 @@ async def blind() -> AsyncIterator[Blind]:
         loaded = await load_people(operator.accounts, "blind", people)
         await touch(operator.activity, dict.fromkeys(loaded.zones, START - timedelta(hours=2)))
         url = mesh.environment()["DATABASE_URL"]
-        beats = Beats(mesh)
+        beats = Beats(mesh, began.timestamp())
         async with asyncpg.create_pool(url, min_size=1, max_size=2) as pool, beats.sent():
             yield Blind(mesh, pool, beats)
 
@@ -209,7 +238,14 @@ async def test_frozen(blind: Blind) -> None:
 
 
 async def test_drained(blind: Blind) -> None:
-    await blind.after(lambda: blind.mesh.restart("activity"))
+    # So many that some are on their way when it ends, and while nobody is there.
+    blind.beats.per_second = MANY_BEATS_PER_SECOND
+    try:
+        assert await blind.after(lambda: blind.mesh.restart("activity"))
+    finally:
+        blind.beats.per_second = BEATS_PER_SECOND
+    # All of this was of heartbeats that are sent together, too.
+    assert await blind.beats.gathered()
 
 
 def _signal(process: int, number: signal.Signals) -> None:

@@ -14,8 +14,8 @@ from eros_activity.als_servicer import meaning
 from eros_activity.domain.people import UserKey
 from eros_activity.edge_servicer import EdgeServicer
 from eros_common.auth.revocation import RevocationMirror
-from eros_common.ids import UserId, new_user_id
 from eros_common.errors import InvalidArgument, Unavailable
+from eros_common.ids import UserId, new_user_id
 from eros_common.testing import FakeClock
 from tests.unit.activity.parts import Parts, background, settle
 
