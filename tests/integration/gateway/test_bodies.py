@@ -79,6 +79,9 @@ async def test_what_is_no_json_object_is_said_to_be_none(edge: Edge, body: str |
     answer = await edge.call("PUT", PROFILE, body)
     assert (answer.status, answer.error["code"]) == (400, "INVALID_ARGUMENT")
     assert "JSON" in answer.error["message"]
+    (detail,) = answer.error["details"]
+    assert detail["field"] == "body"
+    assert "JSON" in detail["message"]
     assert edge.backends.calls == []
 
 
@@ -189,6 +192,15 @@ async def test_a_query_is_strict(edge: Edge, query: str, field: str) -> None:
     answer = await edge.call("GET", f"{API}/matches/recommendations?{query}")
     assert (answer.status, answer.error["code"]) == (400, "INVALID_ARGUMENT")
     assert [detail["field"] for detail in answer.error["details"]] == [field]
+    assert edge.backends.calls == []
+
+
+@pytest.mark.parametrize("query", ["pageToken=%ff", "limit=3&pageToken=a%e2%28", "page_token=%ff"])
+async def test_a_text_that_is_not_utf_8_is_named(edge: Edge, query: str) -> None:
+    answer = await edge.call("GET", f"{API}/matches/mutual?{query}")
+    assert (answer.status, answer.error["code"]) == (400, "INVALID_ARGUMENT")
+    (detail,) = answer.error["details"]
+    assert detail == {"field": "pageToken", "message": "must be text in UTF-8"}
     assert edge.backends.calls == []
 
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 import protovalidate
 from buf.validate import validate_pb2
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import DecodeError, Message
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from eros_common.errors import FieldFault, InvalidArgument
 
 
+@dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Stands for a request message whose bytes are no such message."""
+    """Stands for a request message whose bytes are no such message; `faults` are the texts in it
+    that are not UTF-8."""
 
-
-_UNREADABLE: Final = Unreadable()
+    faults: tuple[FieldFault, ...] = ()
 
 
 def reader(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
@@ -31,14 +35,40 @@ def reader(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]
         try:
             return deserialize(data)
         except DecodeError:
-            return _UNREADABLE
+            return Unreadable(_faulty_texts(deserialize, data))
 
     return read
+
+
+def _faulty_texts(deserialize: Callable[[bytes], Any], data: bytes) -> tuple[FieldFault, ...]:
+    """Read as a message that knows no fields, so that nothing is refused."""
+    # The class whose method it is.
+    kind = getattr(deserialize, "__self__", None)
+    descriptor: Descriptor | None = getattr(kind, "DESCRIPTOR", None)
+    if descriptor is None:
+        return ()
+    try:
+        found: Any = UnknownFieldSet(Empty.FromString(data))
+    except DecodeError:
+        return ()
+    faults: list[FieldFault] = []
+    for one in found:
+        field = descriptor.fields_by_number.get(one.field_number)
+        if field is None or field.type != FieldDescriptor.TYPE_STRING:
+            continue
+        try:
+            one.data.decode()
+        except (UnicodeDecodeError, AttributeError):
+            faults.append(FieldFault(camel(field.name), "must be text in UTF-8"))
+    return tuple(faults)
 
 
 def check(message: Message | Unreadable) -> None:
     """Raises ``InvalidArgument`` with one fault per violated rule."""
     if isinstance(message, Unreadable):
+        if message.faults:
+            first = message.faults[0]
+            raise InvalidArgument(f"{first.field}: {first.message}", *message.faults)
         raise InvalidArgument("the request is no such message, or a text in it is not UTF-8")
     # protovalidate walks a whole message even where nothing declares a rule: 11 microseconds for
     # each entry of Envoy's access log.

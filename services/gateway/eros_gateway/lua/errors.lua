@@ -89,14 +89,16 @@ local function of_transcoder(words)
   name = words:match('^Encountered a non%-leaf field \\"([%w_]+)\\"')
   if name then return of_field(name, "has no parts") end
   if words:find("Root element must be a message", 1, true) then
-    return "The body must be a JSON object.", {}
+    return "The body must be a JSON object.", {{field = "body", message = "must be a JSON object"}}
   end
   if words:find("cannot start list", 1, true) then
-    return "The body has a list where one value belongs.", {}
+    return "The body has a list where one value belongs.",
+      {{field = "body", message = "has a list where one value belongs"}}
   end
   -- The parser's first line; those after it repeat what was sent.
   local parser = words:match("^[%w%s'%.,%-]+")
-  return "The request is not valid JSON" .. (parser and ": " .. parser or "."), {}
+  local fault = "not valid JSON" .. (parser and ": " .. parser or ".")
+  return "The body is " .. fault, {{field = "body", message = "is " .. fault}}
 end
 
 local function convert_error(handle)
