@@ -67,9 +67,9 @@ class Reading:
         read = await self._read(user, ListKind.DAILY)
         if read.answer is None:
             return daily_answer((), read.day, read.source, read.message)
-        # Of a field that is there twice the last one counts: the list need not be built again.
-        source = matcher_pb2.GetDailyMatchesResponse(source=read.source)
-        return Raw(read.answer + source.SerializeToString())
+        answer = matcher_pb2.GetDailyMatchesResponse.FromString(read.answer)
+        answer.source = read.source
+        return answer
 
     async def beyond(
         self, user: UserId, limit: int
