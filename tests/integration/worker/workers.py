@@ -22,6 +22,7 @@ from eros_common.auth import ServiceIdentity
 from eros_common.channel import open_channel
 from eros_common.ids import UserId
 from eros_matcher.compute.program import BatchSpec
+from eros_matcher.worker.batches import BatchWork
 from eros_matcher.worker.jobs import JobKind, LeasedBatch, PreparedBatch, RowResult
 from eros_matcher.worker.ports import BatchSource, ResultSink
 from eros_matcher.worker.runtime import Worker
@@ -76,6 +77,7 @@ class TableSink(ResultSink):
 async def running_worker(
     channel: grpc.aio.Channel, pool: asyncpg.Pool, source: BatchSource, sink: ResultSink
 ) -> AsyncIterator[Worker]:
+    store = PostgresFenceStore(pool)
     worker = Worker(
         stream_of=lambda on_event: WorkStream(
             SchedulerServiceStub(channel),
@@ -84,9 +86,8 @@ async def running_worker(
             kinds=(JobKind.MATCH,),
             silence_seconds=SILENCE_SECONDS,
         ),
-        store=PostgresFenceStore(pool),
-        source=source,
-        sink=sink,
+        store=store,
+        batches=BatchWork(store, source, sink),
     )
     worker.computing.start()
     tasks = [

@@ -1,8 +1,10 @@
-"""What the worker's parent does for its batches: reads their input, keeps their results."""
+"""What is done for batches: their input is read, their results are kept."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import asyncpg
@@ -13,6 +15,7 @@ from eros_common.clocks import Clock
 from eros_common.redis import Valkey
 from eros_matcher.accounts import AccountsProfiles, KeptCards
 from eros_matcher.filling import CacheFiller
+from eros_matcher.programs.payload import LearnedModel
 from eros_matcher.store_cache import ValkeyLists
 from eros_matcher.store_features import PostgresFeatures
 from eros_matcher.store_kept import PostgresKept
@@ -20,7 +23,6 @@ from eros_matcher.store_lists import PostgresLists
 from eros_matcher.store_models import PostgresModels
 from eros_matcher.work.learning import HostLearning
 from eros_matcher.work.markets import HostMarkets
-from eros_matcher.work.metrics import LearnMetrics
 from eros_matcher.work.sink import MatcherSink
 from eros_matcher.work.source import KEEP_FROM_PEOPLE, MatcherSource
 
@@ -47,6 +49,7 @@ async def open_work(
     matches_a_day: int = 10,
     learn_every_nights: int = 1,
     keep_from_people: int = KEEP_FROM_PEOPLE,
+    learned: Callable[[int, LearnedModel, datetime], None] = lambda *_: None,
 ) -> Work:
     """Wire it; `pool` is in the role eros_matcher, `data_dir` this host's for market files."""
     models = PostgresModels(pool)
@@ -73,6 +76,6 @@ async def open_work(
     filler = CacheFiller(lists, ValkeyLists(cache))
     cards = KeptCards(profiles.of, clock.monotonic)
     sink = MatcherSink(
-        *(lists, cards, filler, cache, clock, learning, matches_a_day), metrics=LearnMetrics()
+        *(lists, cards, filler, cache, clock, learning, matches_a_day), learned=learned
     )
     return Work(source, sink)

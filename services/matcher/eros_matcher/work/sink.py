@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, assert_never
 
 import asyncpg
@@ -19,7 +20,13 @@ from eros_matcher.domain.lists import MatchList, Source
 from eros_matcher.features.record import Record
 from eros_matcher.filling import CacheFiller
 from eros_matcher.ports import Cards, CurrentLists
-from eros_matcher.programs.payload import Found, unpack_analyzed, unpack_found, unpack_learned
+from eros_matcher.programs.payload import (
+    Found,
+    LearnedModel,
+    unpack_analyzed,
+    unpack_found,
+    unpack_learned,
+)
 from eros_matcher.store_features import leave_market, save_records
 from eros_matcher.store_kept import save_kept
 from eros_matcher.store_lists import PostgresLists, write_beyond, write_daily
@@ -27,7 +34,6 @@ from eros_matcher.store_locks import lock_alone
 from eros_matcher.store_models import save_learned
 from eros_matcher.work.advising import keep
 from eros_matcher.work.learning import HostLearning
-from eros_matcher.work.metrics import LearnMetrics
 from eros_matcher.worker.jobs import JobKind, RowResult
 
 if TYPE_CHECKING:
@@ -47,7 +53,8 @@ class MatcherSink:
     clock: Clock
     learning: HostLearning
     matches_a_day: int
-    metrics: LearnMetrics
+    learned: Callable[[int, LearnedModel, datetime], None]
+    """Told of a model that was stored, and when."""
 
     async def write(
         self, connection: PoolConnectionProxy, kind: JobKind, rows: Sequence[RowResult]
@@ -113,7 +120,7 @@ class MatcherSink:
             if row.result is not None:
                 learned = await asyncio.to_thread(unpack_learned, row.result)
                 version = await save_learned(connection, learned, self.clock.wall())
-                self.metrics.learned(version, learned, self.clock.wall())
+                self.learned(version, learned, self.clock.wall())
                 log.info(
                     "learned",
                     version=version,

@@ -4,41 +4,27 @@ from __future__ import annotations
 
 from typing import Final
 
-from eros.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
 from eros.scheduler.v1.scheduler_pb2_grpc import SchedulerServiceStub
 from eros_common import postgres
 from eros_common.ids import new_worker_id
 from eros_common.lifecycle import App, main
-from eros_common.redis import open_redis
-from eros_matcher.work import open_work
 from eros_matcher.worker.config import WorkerSettings
 from eros_matcher.worker.garbage import QuietCollector
+from eros_matcher.worker.helper import BatchHelper
 from eros_matcher.worker.jobs import JobKind
+from eros_matcher.worker.metrics import LearnMetrics
 from eros_matcher.worker.runtime import Worker
 from eros_matcher.worker.store_fence import PostgresFenceStore
 from eros_matcher.worker.stream import WorkStream
 
 KINDS: Final = tuple(JobKind)
 """Those there are programs for."""
-IN_TRANSACTION_SECONDS: Final = 5.0
-"""Between two statements of a transaction a worker computes for milliseconds. One that is frozen
-there lets go of its jobs' rows long before their leases end."""
 
 
 async def compose(app: App[WorkerSettings]) -> None:
     settings = app.settings
-    pool = await app.enter(
-        postgres.open_pool(
-            settings.database_url,
-            app="worker",
-            role="eros_matcher",
-            size=settings.database_pool_size,
-            idle_in_transaction_seconds=IN_TRANSACTION_SECONDS,
-            leaves_nothing=True,
-        )
-    )
-    # Open and warm for as long as the worker lives: batches may keep all others busy, and to open
-    # another one takes longer than a halt may.
+    # Open and warm for as long as the worker lives: to open another one takes longer than a halt
+    # may. Batches are another process's, with connections of its own.
     for_halts = await app.enter(
         postgres.open_pool(
             settings.database_url,
@@ -49,18 +35,11 @@ async def compose(app: App[WorkerSettings]) -> None:
             leaves_nothing=True,
         )
     )
-    work = await open_work(
-        pool=pool,
-        database_url=settings.database_url,
-        accounts=AccountsServiceStub(app.channel(settings.accounts_address, "accounts")),
-        cache=await app.enter(open_redis(settings.cache_redis_url, app="worker")),
-        clock=app.clock,
-        data_dir=settings.worker_data_dir,
-        congestion_strength=settings.congestion_strength,
-        matches_a_day=settings.matches_a_day,
-        learn_every_nights=settings.learn_every_nights,
-    )
-    store = PostgresFenceStore(pool, for_halts)
+    metrics = LearnMetrics()
+    helper = BatchHelper(lambda told: metrics.learned(told.version, told.model, told.at))
+    app.stack.push_async_callback(helper.close)
+    await helper.start()
+    store = PostgresFenceStore(for_halts)
     collector = QuietCollector()
     collector.begin()
     scheduler = SchedulerServiceStub(
@@ -75,16 +54,17 @@ async def compose(app: App[WorkerSettings]) -> None:
             silence_seconds=settings.stream_silence_seconds,
         ),
         store=store,
-        source=work.source,
-        sink=work.sink,
+        batches=helper,
         between_batches=collector.between_batches,
     )
     app.stack.push_async_callback(worker.close)
     worker.computing.start()
 
+    app.background("worker.batches", helper.run)
     app.background("worker.tick", worker.run)
     app.background("worker.halts", worker.halts.run)
     app.background("worker.stream", worker.stream.run)
+    app.on_warm(helper.ready)
     app.on_warm(store.warm)
     app.on_drain(worker.drain)
 

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from eros_matcher.worker.jobs import JobKind, LeasedBatch, PreparedBatch, RowResult
+from eros_common.ids import UserId
+from eros_matcher.worker.jobs import JobKind, Lease, LeasedBatch, PreparedBatch, RowResult
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
-__all__ = ["BatchSource", "PreparedBatch", "ResultSink"]
+
+class BatchFailedError(Exception):
+    """What another process met with a batch; the text names the error and says what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of a batch of results and failures; the rest was fenced."""
+
+    completed: frozenset[UserId]
+    failed: frozenset[UserId]
 
 
 class BatchSource(Protocol):
@@ -40,4 +52,24 @@ class ResultSink(Protocol):
 
     async def committed(self, kind: JobKind, rows: Sequence[RowResult]) -> None:
         """The transaction of `write` is committed: fill caches. Must not raise for a dead cache."""
+        ...
+
+
+class Batches(Protocol):
+    """All that is done for a batch and is no halt."""
+
+    async def prepare(self, batch: LeasedBatch) -> PreparedBatch:
+        """See `BatchSource.prepare`."""
+        ...
+
+    async def settle(
+        self,
+        kind: JobKind,
+        results: Sequence[RowResult],
+        failures: Sequence[tuple[Lease, str]],
+    ) -> Settlement:
+        """One transaction: complete, write the results of what was live; and fail the failures.
+
+        Raises StoreUnavailableError, and what `ResultSink.write` raises: nothing is kept then.
+        """
         ...

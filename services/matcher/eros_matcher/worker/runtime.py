@@ -15,11 +15,11 @@ from eros_matcher.worker.computing import Computing
 from eros_matcher.worker.core import WorkerCore
 from eros_matcher.worker.halts import HaltCommitter
 from eros_matcher.worker.jobs import HaltReason, LeasedBatch
-from eros_matcher.worker.ports import BatchSource, ResultSink
+from eros_matcher.worker.ports import Batches, BatchFailedError
 from eros_matcher.worker.store_fence import (
     CheckpointGroup,
     CheckpointRow,
-    FenceStore,
+    CheckpointStore,
     StoreUnavailableError,
 )
 from eros_matcher.worker.stream import WorkStream
@@ -48,15 +48,12 @@ class Worker:
         self,
         *,
         stream_of: Callable[[Callable[[ev.Event], None]], WorkStream],
-        store: FenceStore,
-        source: BatchSource,
-        sink: ResultSink,
+        store: CheckpointStore,
+        batches: Batches,
         between_batches: Callable[[], None] = lambda: None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._store = store
-        self._source = source
-        self._sink = sink
+        self._batches = batches
         self._between_batches = between_batches
         self._wall = wall
         self._core = WorkerCore()
@@ -191,7 +188,7 @@ class Worker:
 
     async def _prepare(self, batch: LeasedBatch) -> None:
         try:
-            prepared = await self._source.prepare(batch)
+            prepared = await self._batches.prepare(batch)
         except Exception as error:
             log.exception("prepare_failed", batch=batch.batch_id)
             self.dispatch(ev.PrepareFailed(batch.batch_id, self._wall(), _text(error)))
@@ -202,9 +199,7 @@ class Worker:
         users = [row.lease.user_id for row in settle.results]
         users += [lease.user_id for lease, _ in settle.failures]
         try:
-            settled = await self._store.settle(
-                settle.kind, settle.results, settle.failures, self._sink
-            )
+            settled = await self._batches.settle(settle.kind, settle.results, settle.failures)
         except StoreUnavailableError as error:
             log.warning("unavailable", rows=len(users), error=str(error))
             self.dispatch(ev.SettleUnavailable(users))
@@ -218,10 +213,7 @@ class Worker:
                 else ev.SettleUnavailable(users)
             )
             return
-        completed = frozenset(row.lease.user_id for row in settled.completed)
-        self.dispatch(ev.Settled(self._wall(), users, completed, settled.failed))
-        if settled.completed:
-            await self._sink.committed(settle.kind, settled.completed)
+        self.dispatch(ev.Settled(self._wall(), users, settled.completed, settled.failed))
 
 
 def _given_back(batch: LeasedBatch) -> CheckpointGroup:
@@ -230,4 +222,6 @@ def _given_back(batch: LeasedBatch) -> CheckpointGroup:
 
 
 def _text(error: Exception) -> str:
+    if isinstance(error, BatchFailedError):
+        return str(error)
     return f"{type(error).__name__}: {error}"

@@ -70,8 +70,8 @@ class CheckpointStore(Protocol):
         ...
 
 
-class FenceStore(CheckpointStore, Protocol):
-    """Every write goes through the row's fence."""
+class SettlingStore(Protocol):
+    """What a batch's results need of the database: every write goes through the row's fence."""
 
     async def settle(
         self,

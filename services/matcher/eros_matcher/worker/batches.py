@@ -1,0 +1,54 @@
+"""Preparing and settling batches in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from eros_common import logging
+from eros_matcher.worker.jobs import JobKind, Lease, LeasedBatch, PreparedBatch, RowResult
+from eros_matcher.worker.ports import BatchSource, ResultSink, Settlement
+from eros_matcher.worker.store_fence import SettlingStore
+
+log = logging.get("worker.batches")
+
+
+class BatchWork:
+    """`eros_matcher.worker.ports.Batches`. Nobody waits for caches to be filled."""
+
+    def __init__(self, store: SettlingStore, source: BatchSource, sink: ResultSink) -> None:
+        self._store = store
+        self._source = source
+        self._sink = sink
+        self._filling: set[asyncio.Task[None]] = set()
+
+    async def prepare(self, batch: LeasedBatch) -> PreparedBatch:
+        return await self._source.prepare(batch)
+
+    async def settle(
+        self,
+        kind: JobKind,
+        results: Sequence[RowResult],
+        failures: Sequence[tuple[Lease, str]],
+    ) -> Settlement:
+        settled = await self._store.settle(kind, results, failures, self._sink)
+        if settled.completed:
+            task = asyncio.create_task(self._fill(kind, settled.completed))
+            self._filling.add(task)
+            task.add_done_callback(self._filling.discard)
+        completed = frozenset(row.lease.user_id for row in settled.completed)
+        return Settlement(completed, settled.failed)
+
+    async def finish(self, seconds: float) -> None:
+        """Let caches be filled for so long; what is not filled then is read from the database."""
+        if self._filling:
+            await asyncio.wait(self._filling, timeout=seconds)
+        for task in self._filling:
+            task.cancel()
+        await asyncio.gather(*self._filling, return_exceptions=True)
+
+    async def _fill(self, kind: JobKind, rows: Sequence[RowResult]) -> None:
+        try:
+            await self._sink.committed(kind, rows)
+        except Exception:
+            log.exception("not_filled", people=len(rows))

@@ -1,0 +1,158 @@
+"""The handle on the batch process: what is done for a batch and is no halt.
+
+Preparing 250 people's input and keeping their results takes a second of CPU for every three of
+computing. On the loop, and at the priority, that halts wait for, it was what most of the slowest
+halts had waited for (docs/adr/0311). So it is a process of its own, and one that others go before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import count
+from typing import Final
+
+from eros_common import logging
+from eros_matcher.worker import messages as say
+from eros_matcher.worker.jobs import JobKind, Lease, LeasedBatch, PreparedBatch, RowResult
+from eros_matcher.worker.ports import BatchFailedError, Settlement
+from eros_matcher.worker.store_fence import StoreUnavailableError
+
+log = logging.get("worker.helper")
+
+MODULE: Final = "eros_matcher.work"
+CLOSE_SECONDS: Final = 3.0
+
+_Answered = asyncio.Future[PreparedBatch | Settlement]
+
+
+class HelperGoneError(Exception):
+    """The batch process ended, or could not start; it has said why."""
+
+
+class BatchHelper:
+    """`eros_matcher.worker.ports.Batches`. `run` in the background; its end is the worker's.
+
+    `on_learned` is told of a model that was stored.
+    """
+
+    def __init__(self, on_learned: Callable[[say.Learned], None], *, module: str = MODULE) -> None:
+        self._on_learned = on_learned
+        self._module = module
+        self._numbers = count(1)
+        self._asked: dict[int, _Answered] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._line: say.Line | None = None
+        self._ready = asyncio.Event()
+
+    async def start(self) -> None:
+        """On the main thread: the process dies with the thread that started it."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: ASYNC220 - once, before anybody waits
+                [
+                    *(sys.executable, "-P", "-m", self._module),
+                    *map(str, (theirs.fileno(), os.getpid())),
+                ],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                env=os.environ
+                | {"PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path)},
+            )
+        self._line = await say.Line.over(ours)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    async def ready(self) -> None:
+        """Until batches can be given to it. `run` raises where that never comes."""
+        await self._ready.wait()
+
+    async def run(self) -> None:
+        """For ever: take what it says. Raises HelperGoneError."""
+        assert self._line is not None
+        try:
+            while (message := await self._line.receive()) is not None:
+                self._hear(message)
+        finally:
+            for future in self._asked.values():
+                future.cancel()
+        raise HelperGoneError(f"the batch process is gone (pid {self.pid})")
+
+    async def prepare(self, batch: LeasedBatch) -> PreparedBatch:
+        # Checkpoints are for the compute child.
+        leases = tuple(_bare(lease) for lease in batch.leases)
+        number = next(self._numbers)
+        prepared = await self._ask(number, say.Prepare(number, replace(batch, leases=leases)))
+        assert isinstance(prepared, PreparedBatch)
+        return prepared
+
+    async def settle(
+        self,
+        kind: JobKind,
+        results: Sequence[RowResult],
+        failures: Sequence[tuple[Lease, str]],
+    ) -> Settlement:
+        number = next(self._numbers)
+        rows = [replace(row, lease=_bare(row.lease)) for row in results]
+        failed = [(_bare(lease), error) for lease, error in failures]
+        settled = await self._ask(number, say.Settle(number, kind, rows, failed))
+        assert isinstance(settled, Settlement)
+        return settled
+
+    async def close(self) -> None:
+        """It fills caches that it is at, for a moment, and ends; or it is killed."""
+        if self._line is not None:
+            self._line.close()
+        process = self._process
+        if process is None:
+            return
+        ended = asyncio.create_task(asyncio.to_thread(process.wait))
+        done, _ = await asyncio.wait({ended}, timeout=CLOSE_SECONDS)
+        if not done:
+            log.warning("close_slow", pid=process.pid)
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGKILL)
+        await ended
+
+    async def _ask(self, number: int, request: say.Request) -> PreparedBatch | Settlement:
+        assert self._line is not None
+        future: _Answered = asyncio.get_running_loop().create_future()
+        self._asked[number] = future
+        try:
+            self._line.send(request)
+            return await future
+        except asyncio.CancelledError:
+            self._line.send(say.Cancel(number))
+            raise
+        finally:
+            del self._asked[number]
+
+    def _hear(self, message: say.Request | say.Reply) -> None:
+        match message:
+            case say.Ready():
+                self._ready.set()
+            case say.Answer(number, value):
+                if (future := self._asked.get(number)) and not future.done():
+                    future.set_result(value)
+            case say.Failed(number, text, unavailable):
+                if (future := self._asked.get(number)) and not future.done():
+                    error = StoreUnavailableError(text) if unavailable else BatchFailedError(text)
+                    future.set_exception(error)
+            case say.Learned():
+                self._on_learned(message)
+            case say.Prepare() | say.Settle() | say.Cancel():
+                raise TypeError(f"the batch process asks: {type(message).__name__}")
+
+
+def _bare(lease: Lease) -> Lease:
+    return lease if lease.checkpoint is None else replace(lease, checkpoint=None)

@@ -1,0 +1,64 @@
+"""`python -m tests.integration.worker.batch_program SOCKET PARENT_PID`: a batch process that does
+what a batch's id says."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Sequence
+
+from eros_matcher.work.serving import serve
+from eros_matcher.worker.jobs import JobKind, Lease, LeasedBatch, PreparedBatch, RowResult
+from eros_matcher.worker.messages import Line
+from eros_matcher.worker.ports import Settlement
+from eros_matcher.worker.store_fence import StoreUnavailableError
+
+ECHO, WAIT, SAY, RAISE, AWAY, DIE = "echo", "wait", "say", "raise", "away", "die"
+
+
+class Scripted:
+    """`SAY` counts, in people, the batches that were waited for and given up."""
+
+    def __init__(self) -> None:
+        self._given_up = 0
+
+    async def prepare(self, batch: LeasedBatch) -> PreparedBatch:
+        users = tuple(lease.user_id for lease in batch.leases)
+        match batch.batch_id:
+            case "wait":
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    self._given_up += 1
+            case "say":
+                return PreparedBatch(None, users[: self._given_up])
+            case "raise":
+                raise ValueError("nothing to match with")
+            case "away":
+                raise StoreUnavailableError("starting up")
+            case "die":
+                os._exit(3)
+        assert all(lease.checkpoint is None for lease in batch.leases)
+        return PreparedBatch(None, users)
+
+    async def settle(
+        self,
+        kind: JobKind,
+        results: Sequence[RowResult],
+        failures: Sequence[tuple[Lease, str]],
+    ) -> Settlement:
+        assert kind is JobKind.MATCH
+        return Settlement(
+            frozenset(row.lease.user_id for row in results if row.result == b"kept"),
+            frozenset(lease.user_id for lease, _ in failures),
+        )
+
+
+async def main(fd: int) -> None:
+    await serve(Scripted(), await Line.over(socket.socket(fileno=fd)))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1])))

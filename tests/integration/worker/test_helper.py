@@ -1,0 +1,84 @@
+"""The batch process as a real one: asked, answered, given up, gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import pytest
+
+from eros_common.ids import BatchId
+from eros_matcher.worker.helper import BatchHelper, HelperGoneError
+from eros_matcher.worker.jobs import JobKind, LeasedBatch, RowResult
+from eros_matcher.worker.messages import Learned
+from eros_matcher.worker.ports import BatchFailedError, Settlement
+from eros_matcher.worker.store_fence import StoreUnavailableError
+from tests.integration.worker import batch_program
+from tests.unit.worker.batches import lease, user
+
+
+def batch(what: str, *, checkpoint: bytes | None = None) -> LeasedBatch:
+    leases = tuple(lease(row, checkpoint=checkpoint) for row in range(3))
+    return LeasedBatch(
+        BatchId(what), JobKind.MATCH, 0.95, leases, datetime(2026, 11, 24, tzinfo=UTC)
+    )
+
+
+def _unheard(told: Learned) -> None:
+    raise AssertionError(f"nobody learned: {told}")
+
+
+@pytest.fixture
+async def helper() -> AsyncIterator[BatchHelper]:
+    helper = BatchHelper(_unheard, module=batch_program.__name__)
+    await helper.start()
+    running = asyncio.create_task(helper.run())
+    try:
+        await asyncio.wait_for(helper.ready(), 20)
+        yield helper
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError, HelperGoneError):
+            await running
+        await helper.close()
+
+
+async def test_a_batch_is_prepared_and_settled(helper: BatchHelper) -> None:
+    """Checkpoints stay with the worker."""
+    prepared = await helper.prepare(batch(batch_program.ECHO, checkpoint=b"so far" * 1000))
+    assert prepared.users == tuple(user(row) for row in range(3))
+
+    results = [RowResult(lease(0), b"kept"), RowResult(lease(1), b"fenced" * 100_000)]
+    settled = await helper.settle(JobKind.MATCH, results, [(lease(2), "no")])
+    assert settled == Settlement(frozenset({user(0)}), frozenset({user(2)}))
+
+
+async def test_what_it_meets_is_told(helper: BatchHelper) -> None:
+    with pytest.raises(BatchFailedError, match=r"^ValueError: nothing to match with$"):
+        await helper.prepare(batch(batch_program.RAISE))
+    with pytest.raises(StoreUnavailableError, match="starting up"):
+        await helper.prepare(batch(batch_program.AWAY))
+
+
+async def test_what_nobody_waits_for_is_given_up(helper: BatchHelper) -> None:
+    waiting = asyncio.create_task(helper.prepare(batch(batch_program.WAIT)))
+    # Whoever asks later is answered at once, and finds it waiting.
+    assert (await helper.prepare(batch(batch_program.SAY))).users == ()
+    waiting.cancel()
+    with suppress(asyncio.CancelledError):
+        await waiting
+    assert (await helper.prepare(batch(batch_program.SAY))).users == (user(0),)
+
+
+async def test_its_end_is_the_workers() -> None:
+    helper = BatchHelper(_unheard, module=batch_program.__name__)
+    await helper.start()
+    running = asyncio.create_task(helper.run())
+    dying = asyncio.create_task(helper.prepare(batch(batch_program.DIE)))
+    with pytest.raises(HelperGoneError):
+        await asyncio.wait_for(running, 20)
+    with pytest.raises(asyncio.CancelledError):
+        await dying
+    await helper.close()

@@ -1,0 +1,82 @@
+"""A result is settled when it is committed, not when it is in the cache."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from eros_matcher.worker.batches import BatchWork
+from eros_matcher.worker.jobs import JobKind, Lease, LeasedBatch, PreparedBatch, RowResult
+from eros_matcher.worker.ports import ResultSink, Settlement
+from eros_matcher.worker.store_fence import SettledRows
+from tests.unit.worker.batches import lease, user
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+RESULTS = [RowResult(lease(0), b"a"), RowResult(lease(1), b"b")]
+
+
+class Store:
+    """Row 1 was fenced."""
+
+    async def settle(
+        self,
+        kind: JobKind,
+        results: Sequence[RowResult],
+        failures: Sequence[tuple[Lease, str]],
+        sink: ResultSink,
+    ) -> SettledRows:
+        return SettledRows(tuple(results[:1]), frozenset(who.user_id for who, _ in failures))
+
+
+class NoSource:
+    async def prepare(self, batch: LeasedBatch) -> PreparedBatch:
+        raise AssertionError("nothing is prepared")
+
+
+class SlowSink:
+    """Fills the cache when it is let, or not at all."""
+
+    def __init__(self, *, fault: Exception | None = None) -> None:
+        self.let = asyncio.Event()
+        self.filled: list[RowResult] = []
+        self._fault = fault
+
+    async def write(self, connection: PoolConnectionProxy, kind: JobKind, rows: Any) -> None:
+        raise AssertionError("the store is no real one")
+
+    async def committed(self, kind: JobKind, rows: Sequence[RowResult]) -> None:
+        await self.let.wait()
+        if self._fault is not None:
+            raise self._fault
+        self.filled += rows
+
+
+async def test_nobody_waits_for_the_cache() -> None:
+    sink = SlowSink()
+    work = BatchWork(Store(), NoSource(), sink)
+    settled = await work.settle(JobKind.MATCH, RESULTS, [(lease(2), "no")])
+    assert settled == Settlement(frozenset({user(0)}), frozenset({user(2)}))
+    assert sink.filled == []
+    sink.let.set()
+    await work.finish(10)
+    assert sink.filled == RESULTS[:1]
+
+
+async def test_the_end_waits_for_no_cache_that_hangs() -> None:
+    sink = SlowSink()
+    work = BatchWork(Store(), NoSource(), sink)
+    await work.settle(JobKind.MATCH, RESULTS, [])
+    await work.finish(0.01)
+    assert sink.filled == []
+
+
+async def test_a_cache_that_cannot_be_filled_fails_nothing() -> None:
+    sink = SlowSink(fault=ValueError("broken"))
+    work = BatchWork(Store(), NoSource(), sink)
+    sink.let.set()
+    settled = await work.settle(JobKind.MATCH, RESULTS, [])
+    await work.finish(10)
+    assert settled.completed == {user(0)}
