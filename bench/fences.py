@@ -3,7 +3,7 @@
 Twenty times with real processes: PostgreSQL, Valkey, accounts, activity, a scheduler and two
 workers as they ship, matching demo people. At a moment that a seed decides (just after a claim, in
 the middle of the computing, with its results on their way to the server, while they are being
-written) one worker is stopped by SIGSTOP.
+written) one worker, with its batch process and its child, is stopped by SIGSTOP.
 Its lease runs out, the scheduler gives its jobs to the other, which finishes them; then it goes on
 where it was. What it held inside a transaction is let go by the server after 30 s
 (`idle_in_transaction_session_timeout`); the bench ends that session itself once the lease is over,
@@ -296,7 +296,7 @@ class _Night:
                     await asyncio.sleep(0.05)
                 await self._database.execute("DELETE FROM bench.slow")
             finally:
-                os.kill(pid, signal.SIGCONT)
+                os.killpg(pid, signal.SIGCONT)
         return _Run(moment, len(held), time.monotonic() - began)
 
     async def _end_sessions(self, stopped: datetime) -> None:
@@ -322,7 +322,7 @@ class _Night:
             if moment == "sent":
                 await self._database.execute(_SLOW, list(held), list(held.values()))
                 await _until(lambda: self._database.fetchval(_ON_THE_WAY))
-        os.kill(pid, signal.SIGSTOP)
+        os.killpg(pid, signal.SIGSTOP)
         stopped = datetime.now(UTC)
         # What was on its way to the server when it stopped has arrived by then.
         await asyncio.sleep(0.1)
@@ -331,7 +331,7 @@ class _Night:
         if held and writing == (moment in ("sent", "writing")):
             return held
         await self._database.execute("DELETE FROM bench.slow")
-        os.kill(pid, signal.SIGCONT)
+        os.killpg(pid, signal.SIGCONT)
         return {}
 
     async def _held(self, worker: str, least_seconds: float) -> dict[Any, int]:

@@ -293,16 +293,19 @@ async def test_whose_account_is_deleted_is_left_at_once_and_nothing_of_them_stay
 
 
 async def freeze_at_work(night: Night, people: set[UserId]) -> dict[UserId, scheduler_pb2.Job]:
-    """Freezes worker-2 while it matches some of these and is in no transaction; else leaves it.
+    """Freezes worker-2, with all its processes, while it matches some of these and is in no
+    transaction; else leaves it.
 
     What a transaction has locked is free after seconds only, of the building of a market 30.
     """
     if not await night.matched_now(people):
         return {}
-    os.kill(night.mesh.pid("worker-2"), signal.SIGSTOP)
+    os.killpg(night.mesh.pid("worker-2"), signal.SIGSTOP)
+    # What was on its way to the database when it froze has arrived, and rightly so.
+    await asyncio.sleep(0.1)
     held = await night.matched_now(people)
     if not held or await night.database.fetchval(_WORKERS_IN_TRANSACTION):
-        os.kill(night.mesh.pid("worker-2"), signal.SIGCONT)
+        os.killpg(night.mesh.pid("worker-2"), signal.SIGCONT)
         return {}
     return held
 
@@ -311,20 +314,17 @@ async def test_a_thawed_worker_changes_nothing_and_works_again(night: Night) -> 
     await night.mesh.stop("worker-1")
     people = await night.fall_asleep("freezing")
     async with asyncio.timeout(GENEROUS_SECONDS):
-        while not (running := await freeze_at_work(night, people)):
+        while not (held := await freeze_at_work(night, people)):
             await asyncio.sleep(0.1)
-        (frozen,) = {job.owner for job in running.values()}
+        (frozen,) = {job.owner for job in held.values()}
         try:
             await night.mesh.start("worker-1")
-            # What was being committed when it froze is done by now, and rightly so.
-            running = await night.matched_now(people)
-            held = {user: job for user, job in running.items() if job.owner == frozen}
             while not all([await night.stored(user) for user in held]):
                 await asyncio.sleep(0.2)
             done = {user: await night.match_of(user) for user in held}
             lists = {user: await night.stored(user) for user in held}
         finally:
-            os.kill(night.mesh.pid("worker-2"), signal.SIGCONT)
+            os.killpg(night.mesh.pid("worker-2"), signal.SIGCONT)
         thawed = datetime.now(UTC)
 
         more = await night.fall_asleep("later")
