@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import asyncpg
 import pytest
@@ -144,7 +145,7 @@ async def world(postgres_url: str, cache_url: str, tmp_path: Path) -> AsyncItera
             stack.push_async_callback(channel.close)
             return AccountsServiceStub(channel)
 
-        def work_of(**settings: int) -> Awaitable[Work]:
+        def work_of(**settings: Any) -> Awaitable[Work]:
             return open_work(
                 pool=pool,
                 database_url=SecretStr(postgres_url),
