@@ -46,6 +46,9 @@ RUN pip install --no-deps --no-compile --require-hashes -r vectors.lock \
         --implementation cp --python-version 3.13
 FROM build AS gateway-packages
 RUN python select.py gateway > lock && pip install --no-deps --require-hashes -r lock
+COPY charts.lock .
+RUN pip install --no-deps --no-compile --require-hashes -r charts.lock \
+        --target /venv/share/eros/charts --only-binary=:all:
 FROM build AS migrations-packages
 RUN python select.py migrations > lock && pip install --no-deps --require-hashes -r lock
 

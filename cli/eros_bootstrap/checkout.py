@@ -50,9 +50,9 @@ class Checkout:
         return self.root / "requirements.lock"
 
     @property
-    def vectors_lock(self) -> Path:
-        """The wheel whose data the assistant's vectors are."""
-        return self.root / "vectors.lock"
+    def data_locks(self) -> tuple[Path, ...]:
+        """The wheels of which only the data is used: the assistant's vectors, the charts."""
+        return self.root / "vectors.lock", self.root / "charts.lock"
 
     @property
     def packages_stamp(self) -> Path:
@@ -79,7 +79,7 @@ class Checkout:
 
         A virtual environment cannot be moved: its scripts name their interpreter by path.
         """
-        locks = [self.lock_list.read_bytes(), self.vectors_lock.read_bytes()]
+        locks = [lock.read_bytes() for lock in (self.lock_list, *self.data_locks)]
         return _digest([*locks, str(self.root).encode(), _roots_text()])
 
     def gen_key(self) -> str:

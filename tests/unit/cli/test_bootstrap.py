@@ -24,7 +24,7 @@ def checkout(tmp_path: Path) -> Checkout:
     root = tmp_path / "checkout"
     for folder in ("protos", "third_party"):
         shutil.copytree(CHECKOUT / folder, root / folder)
-    for lock in ("requirements.lock", "vectors.lock"):
+    for lock in ("requirements.lock", "vectors.lock", "charts.lock"):
         shutil.copy(CHECKOUT / lock, root)
     (root / ".venv").symlink_to(sys.prefix)
     return Checkout(root)
@@ -114,11 +114,11 @@ def test_an_environment_that_was_moved_is_made_anew(
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / ".eros-root").write_text("/somewhere/else")
     (tmp_path / ".venv" / "old").touch()
-    for lock in ("requirements.lock", "vectors.lock"):
+    for lock in ("requirements.lock", "vectors.lock", "charts.lock"):
         (tmp_path / lock).write_text("")
     (tmp_path / "libs" / "common").mkdir(parents=True)
     monkeypatch.setattr(packages, "_install", lambda *_: None)
-    monkeypatch.setattr(packages, "unpack_vectors", lambda *_: None)
+    monkeypatch.setattr(packages, "unpack_data_wheels", lambda *_: None)
     packages.install_packages(checkout, Progress())
     assert not (tmp_path / ".venv" / "old").exists()
     assert read_stamp(checkout.packages_stamp) == checkout.packages_key()

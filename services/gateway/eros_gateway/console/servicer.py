@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from importlib import resources
+from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
@@ -26,12 +28,17 @@ from eros_gateway.console.session import Sessions
 log = logging.get("gateway.console")
 Context = grpc.aio.ServicerContext[Any, Any]
 
-_ASSETS: Final = {
-    "console.css": "text/css; charset=utf-8",
-    "console.js": "text/javascript; charset=utf-8",
-    "charts.js": "text/javascript; charset=utf-8",
+_CSS: Final = "text/css; charset=utf-8"
+_JAVASCRIPT: Final = "text/javascript; charset=utf-8"
+_OWN: Final = {
+    "console.css": _CSS,
+    "console.js": _JAVASCRIPT,
+    "charts.js": _JAVASCRIPT,
     "icon.svg": "image/svg+xml",
 }
+#: The chart library, where the set-up and the image unpack it (`charts.lock`).
+_CHARTS: Final = Path(sys.prefix) / "share/eros/charts/uplot/static"
+_LIBRARY: Final = {"uPlot.min.css": _CSS, "uPlot.iife.js": _JAVASCRIPT}
 #: Nothing is loaded from anywhere else, nothing is written into the page, nobody may frame it.
 _SECURITY: Final = (
     (
@@ -67,9 +74,11 @@ class ConsoleServicer(console_pb2_grpc.ConsoleServiceServicer):
         self._accounts = accounts
         self._scheduler = scheduler
         self._stopping = stopping
-        folder = resources.files("eros_gateway.console") / "assets"
-        self._page = (folder / "index.html").read_bytes()
-        self._assets = {name: (folder / name).read_bytes() for name in _ASSETS}
+        own = resources.files("eros_gateway.console") / "assets"
+        self._page = (own / "index.html").read_bytes()
+        self._assets = {name: (kind, (own / name).read_bytes()) for name, kind in _OWN.items()}
+        for name, kind in _LIBRARY.items():
+            self._assets[name] = kind, (_CHARTS / name).read_bytes()
 
     async def GetPage(self, request: pb.GetPageRequest, context: Context) -> httpbody_pb2.HttpBody:
         await context.send_initial_metadata(_SECURITY)
@@ -78,11 +87,11 @@ class ConsoleServicer(console_pb2_grpc.ConsoleServiceServicer):
     async def GetAsset(
         self, request: pb.GetAssetRequest, context: Context
     ) -> httpbody_pb2.HttpBody:
-        data = self._assets.get(request.name)
-        if data is None:
+        if request.name not in self._assets:
             raise NotFound("the console has no such part")
+        kind, data = self._assets[request.name]
         await context.send_initial_metadata(_SECURITY)
-        return httpbody_pb2.HttpBody(content_type=_ASSETS[request.name], data=data)
+        return httpbody_pb2.HttpBody(content_type=kind, data=data)
 
     async def SignIn(self, request: pb.SignInRequest, context: Context) -> pb.SignInResponse:
         login = accounts_pb2.LoginRequest(email=request.email, password=request.password)

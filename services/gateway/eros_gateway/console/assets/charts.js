@@ -1,4 +1,5 @@
-// Small drawings in SVG. Sizes are those of the element on the page, so lines and text keep theirs.
+// The chart of people, and small drawings in SVG. Sizes are those of the element on the page, so lines
+// and text keep theirs.
 "use strict";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -17,35 +18,47 @@ function cleared(svg) {
   return { width, height };
 }
 
-// Samples {at: ms, people: [awake, 1, 2, 3]}, oldest first, as stacked areas; the deepest below.
-function stackedAreas(svg, samples, from, to) {
-  const { width, height } = cleared(svg);
-  const left = 44, bottom = height - 18;
-  const most = Math.max(4, ...samples.map((s) => s.people.reduce((a, b) => a + b, 0)));
-  const top = niceCeiling(most);
-  const x = (at) => left + ((at - from) / (to - from)) * (width - left);
-  const y = (count) => 6 + (1 - count / top) * (bottom - 6);
-  for (const share of [0, 0.5, 1]) {
-    const line = y(top * share);
-    shape("line", { x1: left, x2: width, y1: line, y2: line, class: "grid" }, svg);
-    shape("text", { x: left - 6, y: line + 4, "text-anchor": "end" }, svg).textContent = short(top * share);
+// People by phase over time, stacked, the deepest below. Drawn by uPlot; the legend tells the counts
+// at the pointer.
+class PeopleChart {
+  // names: of the phases, from awake on.
+  constructor(place, names) {
+    const color = (phase) => () => getComputedStyle(place).getPropertyValue(`--p${phase}`);
+    const line = () => getComputedStyle(place).getPropertyValue("--line");
+    const ink = () => getComputedStyle(place).getPropertyValue("--soft");
+    const counts = { incrs: [1, 2, 5].flatMap((n) => [...Array(9).keys()].map((e) => n * 10 ** e)).sort((a, b) => a - b) };
+    this.samples = [];
+    this.chart = new uPlot({
+      width: Math.max(240, place.clientWidth),
+      height: 220,
+      cursor: { y: false, drag: { x: false, y: false } },
+      scales: { y: { range: (_, low, high) => [0, Math.max(4, high * 1.05)] } },
+      axes: [
+        { stroke: ink, grid: { show: false }, ticks: { stroke: line, width: 1 } },
+        { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { show: false }, size: 52, values: (_, ticks) => ticks.map(short), ...counts },
+      ],
+      // Each reaches from nought to the sum of itself and all below, and hides what those cover.
+      series: [{ label: "at" }, ...names.map((label, phase) => ({
+        label,
+        fill: color(phase),
+        stroke: color(phase),
+        width: 1 / devicePixelRatio,
+        points: { show: false },
+        value: (_, __, ___, index) => (index === null ? "–" : (this.samples[index]?.people[phase] ?? 0).toLocaleString()),
+      }))],
+    }, [[], ...names.map(() => [])], place);
+    new ResizeObserver(() => this.chart.setSize({ width: Math.max(240, place.clientWidth), height: 220 })).observe(place);
   }
-  const hours = Math.max(1, Math.round((to - from) / 3600e3 / (width < 520 ? 4 : 8)));
-  const tick = new Date(from);
-  tick.setMinutes(0, 0, 0);
-  for (let at = tick.getTime() + 3600e3; at < to; at += hours * 3600e3) {
-    const label = new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-    shape("text", { x: x(at), y: height - 3, "text-anchor": "middle" }, svg).textContent = label;
+
+  // Samples {at: ms, people: [awake, 1, 2, 3]}, oldest first; `from` and `to` in ms.
+  draw(samples, from, to) {
+    this.samples = samples;
+    const sums = samples.map(({ people }) => people.map((_, phase) => people.slice(phase).reduce((a, b) => a + b, 0)));
+    const phases = this.chart.series.length - 1;
+    const columns = [...Array(phases).keys()].map((phase) => sums.map((sum) => sum[phase] ?? 0));
+    this.chart.setData([samples.map(({ at }) => at / 1000), ...columns], false);
+    this.chart.setScale("x", { min: from / 1000, max: to / 1000 });
   }
-  const base = samples.map(() => 0);
-  for (const phase of [3, 2, 1, 0]) {
-    const upper = samples.map((s, i) => base[i] + (s.people[phase] || 0));
-    const forth = samples.map((s, i) => `${x(s.at).toFixed(1)},${y(upper[i]).toFixed(1)}`);
-    const back = samples.map((s, i) => `${x(s.at).toFixed(1)},${y(base[i]).toFixed(1)}`).reverse();
-    if (samples.length > 1) shape("polygon", { points: [...forth, ...back].join(" "), class: `area${phase}` }, svg);
-    upper.forEach((value, i) => { base[i] = value; });
-  }
-  return { at: (pixel) => from + ((pixel - left) / (width - left)) * (to - from), x };
 }
 
 // A share of one core, and the mark it may reach.
@@ -76,11 +89,6 @@ function legs(svg, ends, left, most, promise) {
     }
   });
   if (promise < most) shape("line", { x1: x(promise), x2: x(promise), y1: 0, y2: height, class: "promise" }, svg);
-}
-
-function niceCeiling(value) {
-  const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 4, 5, 10].map((step) => step * power).find((top) => top >= value);
 }
 
 function short(count) {

@@ -5,7 +5,7 @@ const $ = (id) => document.getElementById(id);
 const DAY = 24 * 3600e3;
 const KINDS = { JOB_KIND_ANALYZE: "analyze", JOB_KIND_SCORE: "score", JOB_KIND_MATCH: "match", JOB_KIND_PREPARE: "prepare", JOB_KIND_LEARN: "learn" };
 const DOES = { analyze: "looking at profiles", score: "light scoring", match: "matching", prepare: "preparing for the assistant", learn: "learning" };
-const REASONS = { WOKE: "woke", PAUSED: "pause", WINDOW: "window closed", FENCED: "fenced", DRAIN: "worker left", DELETED: "account gone" };
+const REASONS = { WOKE: "woke", PAUSED: "pause", WINDOW: "window closed", FENCED: "fenced", DRAIN: "worker left", DELETED: "account gone", YIELDED: "made room" };
 const PHASES = [
   ["Awake", "served from what is prepared", "0 % of a core"],
   ["Idle 10 min", "features", "5 % of a core a worker"],
@@ -14,7 +14,9 @@ const PHASES = [
 ];
 const LEGS = ["heard of by the scheduler", "sent", "at the worker", "durable", "row left the computation"];
 const PROMISE_MS = 50;
-let source = null, history = [], latest = null, seen = null, scale = null;
+const peopleChart = new PeopleChart($("people-chart"), PHASES.map(([name]) => name));
+// Of the halts: all that were drawn, and those whose words are open.
+let source = null, history = [], latest = null, seen = null, open = new Set();
 
 function element(name, className, text) {
   const made = document.createElement(name);
@@ -52,16 +54,7 @@ function drawPeople(people) {
   // A second apart for as long as one looks, a minute apart before: keep it light.
   history = history.filter((s, i) => s.at > now - DAY && (i % 10 === 0 || s.at > now - 300e3 || s.kept));
   const from = Math.max(now - DAY, Math.min(now - 120e3, history.length ? history[0].at : now));
-  scale = stackedAreas($("people-chart"), history, from, now);
-}
-
-function pointAtPeople(event) {
-  if (!scale || !history.length) return;
-  const box = $("people-chart").getBoundingClientRect();
-  const at = scale.at(event.clientX - box.left);
-  const nearest = history.reduce((a, b) => (Math.abs(b.at - at) < Math.abs(a.at - at) ? b : a));
-  const [awake, one, two, three] = nearest.people.map((n) => n.toLocaleString());
-  $("people-tip").textContent = `${new Date(nearest.at).toLocaleTimeString()}: ${awake} awake, ${one} / ${two} / ${three} in phases 1 / 2 / 3`;
+  peopleChart.draw(history, from, now);
 }
 
 // ---- workers
@@ -95,6 +88,13 @@ const percent = (share) => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
 
 // ---- halts
 
+const legsOf = (halt) => [halt.eventMs, halt.dispatchedMs, halt.receivedMs, halt.durableMs];
+
+function inWords(halt) {
+  const ends = [...legsOf(halt), halt.leftMs];
+  return LEGS.map((leg, number) => (ends[number] ? `${leg} after ${ends[number].toFixed(1)} ms` : "")).filter(Boolean).join(", ") || "nobody waited for it";
+}
+
 function drawHalts(halts) {
   const woke = halts.filter((h) => h.reason.endsWith("WOKE") && h.durableMs > 0);
   const values = woke.map((h) => h.durableMs).sort((a, b) => a - b);
@@ -109,6 +109,7 @@ function drawHalts(halts) {
   const known = new Set(halts.map((h) => h.id));
   if (seen && seen.size === known.size && [...known].every((id) => seen.has(id))) return;
   const most = Math.max(PROMISE_MS * 1.2, ...halts.map((h) => Math.min(500, Math.max(h.durableMs, h.leftMs))));
+  open = new Set([...open].filter((id) => known.has(id)));
   $("halts").replaceChildren(...halts.map((halt) => {
     const item = element("li", seen && !seen.has(halt.id) ? "new" : "");
     const when = element("div", "when", new Date(halt.at).toLocaleTimeString());
@@ -116,9 +117,14 @@ function drawHalts(halts) {
     const drawing = shape("svg", { role: "img", "aria-label": `durable after ${halt.durableMs.toFixed(1)} ms` });
     const ms = element("div", "ms", halt.durableMs ? `${halt.durableMs.toFixed(1)} ms` : "–");
     ms.append(element("small", "", halt.killed ? "child killed" : halt.leftMs ? `left ${halt.leftMs.toFixed(1)}` : ""));
-    item.title = `person …${halt.person}: heard ${halt.eventMs.toFixed(1)}, sent ${halt.dispatchedMs.toFixed(1)}, received ${halt.receivedMs.toFixed(1)}, durable ${halt.durableMs.toFixed(1)}, left ${halt.leftMs.toFixed(1)} ms`;
-    item.append(when, drawing, ms);
-    item.draw = () => legs(drawing, [halt.eventMs, halt.dispatchedMs, halt.receivedMs, halt.durableMs], halt.leftMs, most, PROMISE_MS);
+    // By finger and by key, where a pointer's hint would not be reached.
+    const details = element("details"), row = element("summary");
+    row.append(when, drawing, ms);
+    details.append(row, element("p", "words", `Person ${halt.person}…: ${inWords(halt)}.`));
+    details.open = open.has(halt.id);
+    details.addEventListener("toggle", () => { open[details.open ? "add" : "delete"](halt.id); });
+    item.append(details);
+    item.draw = () => legs(drawing, legsOf(halt), halt.leftMs, most, PROMISE_MS);
     return item;
   }));
   if (!halts.length) $("halts").append(element("li", "empty", "None yet."));
@@ -291,9 +297,7 @@ $("theme").addEventListener("click", () => {
 });
 theme(localStorage.getItem("theme") || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
 
-legend($("people-legend"), PHASES.map(([name]) => name), "phase");
 legend($("halts-legend"), LEGS, "leg");
-$("people-chart").addEventListener("pointermove", pointAtPeople);
 addEventListener("resize", () => {
   if (!latest) return;
   seen = null;
