@@ -44,6 +44,9 @@ class Somebody:
         self._token_from = 0.0
         self._written: dict[str, str] = {}
         self._unsure: set[str] = set()
+        self._asked: dict[tuple[str, Any], str] = {}
+        """What was ever written, and how it was answered: to tell an older one that came back from
+        a newer one that came late."""
         self.user_id = ""
         self.acted: set[tuple[str, int]] = set()
         """People and the numbers of what was said of them, as acknowledged: said again of the same
@@ -67,8 +70,10 @@ class Somebody:
         profile = await self._until_answered("GET", "/users/profile")
         known = profile["profile"]
         for field, value in self._written.items():
-            if field not in self._unsure and known.get(field) != value:
-                self._report.writes_lost.append(f"{field} of {self._email}")
+            found = known.get(field)
+            if field not in self._unsure and found != value:
+                when = self._asked.get((field, found), "never asked for")
+                self._report.writes_lost.append(f"{field} of {self._email}: the one {when}")
 
     async def _come(self) -> None:
         gender, seeks = ("female", "male") if self._number % 2 else ("male", "female")
@@ -119,14 +124,16 @@ class Somebody:
             self.acted.add((chosen["userId"], _ACTIONS[action]))
 
     async def _write(self, field: str, value: str) -> None:
+        # Until it is acknowledged it may have happened or not, also if this ends on the way.
+        self._unsure.add(field)
+        self._asked[field, value] = "that was never answered"
         answer = await self._call("PUT", "/users/profile", {field: value})
+        outcome = "cut" if answer is None else str(answer.status_code)
+        self._asked[field, value] = f"answered {outcome} at {time.strftime('%H:%M:%S')}"
         if answer is not None and answer.status_code == 200:
             self._report.writes += 1
             self._written[field] = value
             self._unsure.discard(field)
-        else:
-            # Nobody acknowledged it; it may have happened or not.
-            self._unsure.add(field)
 
     async def _until_answered(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         while True:

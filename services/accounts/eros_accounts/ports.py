@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -164,10 +164,17 @@ class ProfileStore(Protocol):
         ...
 
     async def save(
-        self, user_id: UserId, change: ProfileChange, now: datetime, night: datetime
+        self,
+        user_id: UserId,
+        change: ProfileChange,
+        now: datetime,
+        night: datetime,
+        left: Callable[[], bool],
     ) -> Profile | None:
         """Changes the profile and marks it due for analysis in one transaction; the stored
-        profile, or None if the account is gone."""
+        profile, or None if the account is gone. ``DeadlineExceeded``, and nothing stored, if
+        whoever asked has ``left`` before the database could be asked: they may have saved
+        something else since, and this would undo it."""
         ...
 
     async def create(

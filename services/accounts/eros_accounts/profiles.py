@@ -76,14 +76,19 @@ class Profiles:
         change = check(draft, year=year, faults=faults)
         faults.refuse_if_any()
         now, night = self._clock.wall(), self._clock.night()
+        left = asyncio.Event()
 
         async def save() -> Profile | None:
-            saved = await self._store.save(user_id, change, now, night)
+            saved = await self._store.save(user_id, change, now, night, left.is_set)
             if saved is not None:
                 await self._cache.forget(user_id, saved.version)
             return saved
 
-        saved = await self._shield.run(save())
+        try:
+            saved = await self._shield.run(save())
+        except asyncio.CancelledError:
+            left.set()
+            raise
         if saved is None:
             raise NotFound(_GONE)
         return wire.own_profile(saved, year)

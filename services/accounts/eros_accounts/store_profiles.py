@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -12,6 +12,7 @@ from eros_accounts.domain.profile import Gender, Place, Preferences, Profile, Pr
 from eros_accounts.ports import Imported, Person
 from eros_accounts.store_database import ANALYZE, Database
 from eros_accounts.store_import import import_people
+from eros_common.errors import DeadlineExceeded
 from eros_common.ids import UserId
 
 _FIND: Final = """
@@ -63,10 +64,17 @@ class PostgresProfiles:
         return map(_profile, rows)
 
     async def save(
-        self, user_id: UserId, change: ProfileChange, now: datetime, night: datetime
+        self,
+        user_id: UserId,
+        change: ProfileChange,
+        now: datetime,
+        night: datetime,
+        left: Callable[[], bool],
     ) -> Profile | None:
         place, preferences = change.place or Place(), change.preferences or Preferences()
         async with self._database.connection() as connection:
+            if left():
+                raise DeadlineExceeded("nobody waits for this any more")
             row = await connection.fetchrow(
                 _SAVE,
                 user_id,

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +13,7 @@ from redis.asyncio import Redis
 
 from eros.accounts.v1 import accounts_pb2, profile_pb2
 from eros_accounts.domain.profile import Profile
+from eros_accounts.store_database import Database
 from eros_accounts.store_profiles import PostgresProfiles
 from eros_common.errors import ErrorCode
 from eros_common.ids import UserId, new_user_id
@@ -180,6 +183,41 @@ async def test_views_are_read_from_the_cache_and_changes_drop_them(
     assert (await got(accounts, member))["name"] == "behind the back"
     assert (await accounts.public(other, member.user_id)).bio == "new"
     assert await redis.exists(*keys) == 2
+
+
+async def test_a_save_that_was_given_up_undoes_no_later_one(
+    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when PostgreSQL opens no connection for a while: the answer was lost long before."""
+    member = await accounts.register()
+    waits, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    connection, save = Database.connection, PostgresProfiles.save
+
+    @asynccontextmanager
+    async def late(self: Database) -> AsyncIterator[Any]:
+        if not waits.is_set():
+            waits.set()
+            await go_on.wait()
+        async with connection(self) as opened:
+            yield opened
+
+    async def watched(self: PostgresProfiles, *asked: Any) -> Profile | None:
+        try:
+            return await save(self, *asked)
+        finally:
+            if go_on.is_set():
+                ended.set()
+
+    monkeypatch.setattr(Database, "connection", late)
+    monkeypatch.setattr(PostgresProfiles, "save", watched)
+    request = ParseDict({"bio": "first"}, profile_pb2.UpdateProfileRequest())
+    first = accounts.stub.UpdateProfile(request, metadata=member.auth)
+    await waits.wait()
+    first.cancel()
+    await put(accounts, member, {"bio": "second"})
+    go_on.set()
+    await ended.wait()
+    assert (await got(accounts, member))["bio"] == "second"
 
 
 class SlowRead:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from eros_accounts.domain.profile import Gender, Place, Preferences, Profile, ProfileChange
 from eros_accounts.store_profiles import PostgresProfiles
 from eros_accounts.store_sessions import PostgresSessions
-from eros_common.errors import Unavailable
+from eros_common.errors import DeadlineExceeded, Unavailable
 from eros_common.ids import UserId, new_user_id
 from tests.ports.accounts.people import NIGHT, NOW, register
 
@@ -26,6 +26,11 @@ WHOLE = ProfileChange(
     place=Place("Zürich", 47.4, 8.5, "Europe/Zurich"),
     preferences=Preferences((Gender.MALE, Gender.NONBINARY), 30, 40, 25.5),
 )
+
+
+def stays() -> bool:
+    """Whoever asked still waits."""
+    return False
 
 
 def applied(profile: Profile, change: ProfileChange) -> Profile:
@@ -45,9 +50,19 @@ async def test_a_new_profile_has_a_name_and_an_email(
     assert await profiles.find(member.user_id) == Profile(member.user_id, "Ann", member.email)
 
 
+async def test_what_nobody_waits_for_is_not_saved(
+    sessions: PostgresSessions, profiles: PostgresProfiles
+) -> None:
+    member = await register(sessions)
+    before = await profiles.find(member.user_id)
+    with pytest.raises(DeadlineExceeded):
+        await profiles.save(member.user_id, WHOLE, NOW, NIGHT, lambda: True)
+    assert await profiles.find(member.user_id) == before
+
+
 async def test_nobody_has_no_profile(profiles: PostgresProfiles) -> None:
     assert await profiles.find(new_user_id()) is None
-    assert await profiles.save(new_user_id(), WHOLE, NOW, NIGHT) is None
+    assert await profiles.save(new_user_id(), WHOLE, NOW, NIGHT, stays) is None
 
 
 places = st.builds(
@@ -92,7 +107,7 @@ async def test_saves_change_what_they_name_and_nothing_else(
     draw()
     for change in drawn:
         expected = applied(expected, change)
-        assert await profiles.save(member.user_id, change, NOW, NIGHT) == expected
+        assert await profiles.save(member.user_id, change, NOW, NIGHT, stays) == expected
         assert await profiles.find(member.user_id) == expected
 
 
@@ -104,7 +119,7 @@ async def test_a_save_marks_analyze_due_in_the_zone_of_the_profile(
     await admin.execute(
         "UPDATE scheduler.jobs SET due_at = $2 WHERE user_id = $1", member.user_id, done
     )
-    await profiles.save(member.user_id, WHOLE, NOW, NIGHT + timedelta(hours=1))
+    await profiles.save(member.user_id, WHOLE, NOW, NIGHT + timedelta(hours=1), stays)
     jobs = await admin.fetch(
         """SELECT kind, zone, due_at FROM scheduler.jobs
         WHERE user_id = $1 AND kind < 4 ORDER BY kind""",
@@ -130,7 +145,7 @@ async def test_a_save_and_its_mark_are_one_transaction(
     await admin.execute(
         "SELECT 1 FROM scheduler.jobs WHERE user_id = $1 FOR UPDATE", member.user_id
     )
-    save = asyncio.create_task(profiles.save(member.user_id, WHOLE, NOW, NIGHT))
+    save = asyncio.create_task(profiles.save(member.user_id, WHOLE, NOW, NIGHT, stays))
     while not await admin.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
         assert not save.done()
     found = await profiles.find(member.user_id)
@@ -148,7 +163,7 @@ async def test_saves_at_once_all_count(
     member = await register(sessions)
     saved = await asyncio.gather(
         *(
-            profiles.save(member.user_id, ProfileChange(bio=str(number)), NOW, NIGHT)
+            profiles.save(member.user_id, ProfileChange(bio=str(number)), NOW, NIGHT, stays)
             for number in range(10)
         )
     )
@@ -174,7 +189,7 @@ async def test_a_connection_that_dies_is_unavailable_and_the_next_one_serves(
     await admin.execute(
         "SELECT 1 FROM accounts.profiles WHERE user_id = $1 FOR UPDATE", member.user_id
     )
-    save = asyncio.create_task(profiles.save(member.user_id, WHOLE, NOW, NIGHT))
+    save = asyncio.create_task(profiles.save(member.user_id, WHOLE, NOW, NIGHT, stays))
     kill = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted"
     while not await admin.fetch(kill):
         assert not save.done()
