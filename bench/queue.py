@@ -4,14 +4,15 @@ A real PostgreSQL, durable as in production, with four job rows a person, one of
 first of one person in three, the second of another, the third of the last; the fourth becomes due
 when the third is done. As many clients as there are cores do what the scheduler and its workers do:
 claim a batch by the scheduler's own store, then complete it under its fences in a transaction.
+Completions are waited for until they are on disk; claims are not, as in production (ADR 0303).
 
 In turns with them, on the same server, pgqueuer does its share as it comes, durable, with the
 vacuum settings that it recommends: dequeue a batch, log it as successful. Completing a job of ours
 also puts it back for the next night; a second row has pgqueuer do that too (enqueue it again).
 
 Then almost everything is done for tonight, and everybody still sleeps. Claims look for what is not
-there: when all of it changed at once (what is dead is walked over once), after a vacuum, and
-after the last jobs were claimed and done one batch after the other.
+there: when all of it changed at once (what is dead is walked over once, without locks), after a
+vacuum, and after the last jobs were claimed and done one batch after the other.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from eros_common.phases import IdleThresholds
 from eros_matcher.worker.child import process_cpu_seconds
 from eros_scheduler.core.instructions import Attempt
 from eros_scheduler.core.model import JobKind, Zone
-from eros_scheduler.store_postgres import PostgresJobs
+from eros_scheduler.store_postgres import PostgresJobs, claims_pool
 
 _KINDS = (JobKind.ANALYZE, JobKind.SCORE, JobKind.MATCH)
 _BATCH = 100
@@ -137,7 +138,8 @@ async def _run(people: int, seconds: float) -> dict[str, Any]:
             )
             return await stack.enter_async_context(opening)
 
-        jobs = PostgresJobs(await pool("eros_scheduler"), IdleThresholds())
+        claims = await stack.enter_async_context(claims_pool(url, app="claims", size=clients))
+        jobs = PostgresJobs(await pool("eros_scheduler"), claims, IdleThresholds())
         theirs = asyncpg.create_pool(url, min_size=clients, max_size=clients)
         queries = Queries(AsyncpgPoolDriver(await stack.enter_async_context(theirs)))
         admin = await asyncpg.connect(url)

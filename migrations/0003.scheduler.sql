@@ -15,7 +15,8 @@ CREATE TABLE scheduler.jobs (
     -- x dead: failed too often.
     state text NOT NULL DEFAULT 'q' CHECK (state IN ('q', 'l', 'w', 'b', 'x')),
     attempts smallint NOT NULL DEFAULT 0,
-    -- The fence. Raised by every claim, checkpoint, failure and takeover; never lowered.
+    -- The fence. Raised by every claim, checkpoint, failure and takeover; never lowered. No claim
+    -- gives out a number twice, even if the server dies and forgets the first: it is the time then.
     token bigint NOT NULL DEFAULT 0,
 
     -- Night clock.

@@ -4,6 +4,9 @@
 -- Rows that are locked are written by where they are (ctid): looked for once, not twice. That is right
 -- in a later statement of the same function only: its snapshot sees what the lock has waited for.
 
+-- What is leased is looked up person by person (LATERAL, which a lock keeps from being planned as a
+-- join), in the small index of leases: a plan made while little is leased would else read all of it.
+
 -- Milliseconds of wall time since then. Without a search path of its own it becomes part of whatever
 -- calls it; a call a row would cost more than the row.
 CREATE FUNCTION scheduler.ms_since(p_at timestamptz) RETURNS integer
@@ -94,12 +97,15 @@ AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-        SELECT j.user_id, j.token
-        FROM unnest(p_users, p_tokens) p(user_id, token)
-        JOIN scheduler.jobs j ON j.user_id = p.user_id AND j.kind = p_kind
-        WHERE j.state = 'l' AND j.token = p.token
-        ORDER BY j.user_id
-        FOR UPDATE OF j;
+        SELECT h.user_id, h.token
+        FROM (
+            SELECT * FROM unnest(p_users, p_tokens) p(user_id, token) ORDER BY p.user_id
+        ) p CROSS JOIN LATERAL (
+            SELECT j.user_id, j.token FROM scheduler.jobs j
+            WHERE j.user_id = p.user_id AND j.state = 'l' AND j.kind = p_kind
+                AND j.token = p.token
+            FOR UPDATE
+        ) h;
 END
 $$;
 
@@ -119,16 +125,16 @@ DECLARE
     took integer[];
     who text;
 BEGIN
-    SELECT array_agg(h.ctid), array_agg(h.user_id), array_agg(h.token), array_agg(h.checkpoint),
+    SELECT array_agg(h.ctid), array_agg(h.user_id), array_agg(h.token), array_agg(p.checkpoint),
         array_agg(scheduler.ms_since(h.leased_at)), max(h.owner)
     INTO rows, users, tokens, kept, took, who
     FROM (
-        SELECT j.ctid, j.user_id, j.token, p.checkpoint, j.leased_at, j.owner
-        FROM unnest(p_users, p_tokens, p_checkpoints) p(user_id, token, checkpoint)
-        JOIN scheduler.jobs j ON j.user_id = p.user_id AND j.kind = p_kind
-        WHERE j.state = 'l' AND j.token = p.token
-        ORDER BY j.user_id
-        FOR UPDATE OF j
+        SELECT * FROM unnest(p_users, p_tokens, p_checkpoints) p(user_id, token, checkpoint)
+        ORDER BY p.user_id
+    ) p CROSS JOIN LATERAL (
+        SELECT j.ctid, j.user_id, j.token, j.leased_at, j.owner FROM scheduler.jobs j
+        WHERE j.user_id = p.user_id AND j.state = 'l' AND j.kind = p_kind AND j.token = p.token
+        FOR UPDATE
     ) h;
     IF rows IS NOT NULL THEN
         UPDATE scheduler.jobs j SET
@@ -167,16 +173,17 @@ DECLARE
     next_rows tid[];
     next_due timestamptz[];
 BEGIN
-    SELECT array_agg(h.ctid), array_agg(h.user_id), array_agg(h.token), array_agg(h.due_at),
+    SELECT array_agg(h.ctid), array_agg(h.user_id), array_agg(h.token), array_agg(p.due_at),
         array_agg(h.claimed_at), array_agg(scheduler.ms_since(h.leased_at)), max(h.owner)
     INTO rows, users, tokens, due, claimed, took, who
     FROM (
-        SELECT j.ctid, j.user_id, j.token, p.due_at, j.claimed_at, j.leased_at, j.owner
-        FROM unnest(p_users, p_tokens, p_due_at) p(user_id, token, due_at)
-        JOIN scheduler.jobs j ON j.user_id = p.user_id AND j.kind = p_kind
-        WHERE j.state = 'l' AND j.token = p.token
-        ORDER BY j.user_id
-        FOR UPDATE OF j
+        SELECT * FROM unnest(p_users, p_tokens, p_due_at) p(user_id, token, due_at)
+        ORDER BY p.user_id
+    ) p CROSS JOIN LATERAL (
+        SELECT j.ctid, j.user_id, j.token, j.claimed_at, j.leased_at, j.owner
+        FROM scheduler.jobs j
+        WHERE j.user_id = p.user_id AND j.state = 'l' AND j.kind = p_kind AND j.token = p.token
+        FOR UPDATE
     ) h;
     IF rows IS NOT NULL THEN
         UPDATE scheduler.jobs j SET
@@ -191,14 +198,12 @@ BEGIN
             VALUES (3, p_kind, who, users, tokens, took);
     END IF;
     IF p_kind = 3 THEN
-        SELECT array_agg(k.ctid), array_agg(k.claimed_at) INTO next_rows, next_due
-        FROM (
-            SELECT k.ctid, m.claimed_at
-            FROM unnest(users, claimed) m(user_id, claimed_at)
-            JOIN scheduler.jobs k ON k.user_id = m.user_id AND k.kind = 4
-            WHERE k.due_at > m.claimed_at
-            ORDER BY k.user_id
-            FOR UPDATE OF k
+        SELECT array_agg(k.ctid), array_agg(m.claimed_at) INTO next_rows, next_due
+        -- In the order in which the matches were locked.
+        FROM unnest(users, claimed) m(user_id, claimed_at) CROSS JOIN LATERAL (
+            SELECT k.ctid FROM scheduler.jobs k
+            WHERE k.user_id = m.user_id AND k.kind = 4 AND k.due_at > m.claimed_at
+            FOR UPDATE
         ) k;
         UPDATE scheduler.jobs k SET due_at = r.at
         FROM unnest(next_rows, next_due) r(row, at) WHERE k.ctid = r.row;
@@ -227,16 +232,16 @@ DECLARE
     who text;
 BEGIN
     SELECT array_agg(h.ctid), array_agg(h.user_id), array_agg(h.token), array_agg(h.dead),
-        array_agg(h.error), array_agg(scheduler.ms_since(h.leased_at)), max(h.owner)
+        array_agg(left(p.error, 500)), array_agg(scheduler.ms_since(h.leased_at)), max(h.owner)
     INTO rows, users, tokens, died, wrong, took, who
     FROM (
-        SELECT j.ctid, j.user_id, j.token, j.attempts >= 4 AS dead, left(p.error, 500) AS error,
-            j.leased_at, j.owner
-        FROM unnest(p_users, p_tokens, p_error) p(user_id, token, error)
-        JOIN scheduler.jobs j ON j.user_id = p.user_id AND j.kind = p_kind
-        WHERE j.state = 'l' AND j.token = p.token
-        ORDER BY j.user_id
-        FOR UPDATE OF j
+        SELECT * FROM unnest(p_users, p_tokens, p_error) p(user_id, token, error)
+        ORDER BY p.user_id
+    ) p CROSS JOIN LATERAL (
+        SELECT j.ctid, j.user_id, j.token, j.attempts >= 4 AS dead, j.leased_at, j.owner
+        FROM scheduler.jobs j
+        WHERE j.user_id = p.user_id AND j.state = 'l' AND j.kind = p_kind AND j.token = p.token
+        FOR UPDATE
     ) h;
     IF rows IS NOT NULL THEN
         UPDATE scheduler.jobs j SET

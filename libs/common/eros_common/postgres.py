@@ -74,6 +74,8 @@ async def open_pool(
     ready: int = 1,
     start_seconds: float = START_SECONDS,
     leaves_nothing: bool = False,
+    plans_once: bool = False,
+    waits_for_disk: bool = True,
 ) -> AsyncIterator[asyncpg.Pool]:
     """A pool of connections in ``role`` named ``eros-<app>``, closed at the end.
 
@@ -87,6 +89,12 @@ async def open_pool(
 
     ``leaves_nothing``: no use of a connection leaves a LISTEN, SET, cursor or session lock behind,
     so that giving it back needs no statement that clears them.
+
+    ``plans_once``: a statement is planned once a connection, whatever it is given. Right for the
+    few whose plan is always the same and costs as much as what they do.
+
+    ``waits_for_disk``: False: a server that dies may forget what was committed in the last second;
+    nothing that was committed after it on any other connection is kept then either.
     """
     dsn = url.get_secret_value() if isinstance(url, SecretStr) else url
     settings = {
@@ -95,6 +103,10 @@ async def open_pool(
         "idle_in_transaction_session_timeout": str(round(idle_in_transaction_seconds * 1000)),
         "timezone": "UTC",
     }
+    if not waits_for_disk:
+        settings["synchronous_commit"] = "off"
+    if plans_once:
+        settings["plan_cache_mode"] = "force_generic_plan"
     if role is not None:
         settings["role"] = role
     kind: type[asyncpg.Connection] = asyncpg.Connection

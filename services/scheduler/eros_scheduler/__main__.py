@@ -20,7 +20,7 @@ from eros_scheduler.metrics import NightMetrics
 from eros_scheduler.overview import Counting
 from eros_scheduler.retrying import until_available
 from eros_scheduler.servicer import SchedulerServicer
-from eros_scheduler.store_postgres import PostgresJobs
+from eros_scheduler.store_postgres import PostgresJobs, claims_pool
 from eros_scheduler.store_postgres_audit import PostgresAudit
 from eros_scheduler.store_postgres_halts import PostgresHalts
 from eros_scheduler.watch import Watch
@@ -42,7 +42,10 @@ async def compose(app: App[SchedulerSettings]) -> None:
             leaves_nothing=True,
         )
     )
-    jobs = PostgresJobs(pool, settings.idle_thresholds)
+    claims = await app.enter(
+        claims_pool(settings.database_url, app="scheduler-claims", size=settings.database_pool_size)
+    )
+    jobs = PostgresJobs(pool, claims, settings.idle_thresholds)
     halt_log = PostgresHalts(pool)
     audit = PostgresAudit(pool)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import asyncpg
+from pydantic import SecretStr
 
+from eros_common import postgres
 from eros_common.ids import UserId, WorkerId
 from eros_common.phases import IdleThresholds, Phase
 from eros_scheduler import sql_jobs, sql_reports
@@ -31,6 +33,8 @@ from eros_scheduler.store_postgres_rows import leased, owned, unavailable
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
+CLAIM_SECONDS = 0.25
+"""For so long a claim may hold the rows that it has found so far."""
 CLAIM_ROUNDS = 8
 """A claim that met blocked rows, which are set aside then, looks again at most so often."""
 ASLEEP_SAMPLE = 20_000
@@ -38,11 +42,30 @@ ASLEEP_SAMPLE = 20_000
 SNAPSHOT_TIMEOUT_SECONDS = 120.0
 
 
-class PostgresJobs:
-    """`JobStore`. `idle`: from how many idle seconds each phase holds."""
+def claims_pool(
+    url: SecretStr | str, *, app: str, size: int
+) -> AbstractAsyncContextManager[asyncpg.Pool]:
+    """Connections for claims alone: given up soon; planned once, as planning one costs as much as
+    an empty one; not waited for until they are on disk: a lease that the server forgets when it
+    dies is one more that ended early."""
+    return postgres.open_pool(
+        url,
+        role="eros_scheduler",
+        app=app,
+        size=size,
+        statement_timeout_seconds=CLAIM_SECONDS,
+        leaves_nothing=True,
+        plans_once=True,
+        waits_for_disk=False,
+    )
 
-    def __init__(self, pool: asyncpg.Pool, idle: IdleThresholds) -> None:
+
+class PostgresJobs:
+    """`JobStore`. `claims`: `claims_pool`. `idle`: from how many idle seconds each phase holds."""
+
+    def __init__(self, pool: asyncpg.Pool, claims: asyncpg.Pool, idle: IdleThresholds) -> None:
         self._pool = pool
+        self._claims = claims
         self._phase_seconds = [idle.phase1, idle.phase2, idle.phase3]
         self._idle = [self._phase_seconds[RULES[kind].phase - 1] for kind in sorted(RULES)]
 
@@ -53,8 +76,7 @@ class PostgresJobs:
         for _ in range(CLAIM_ROUNDS):
             try:
                 with unavailable():
-                    *rows, last = await self._pool.fetch(
-                        sql_jobs.CLAIM,
+                    *rows, last = await self._claim(
                         attempt.kind,
                         attempt.zones,
                         night,
@@ -62,14 +84,27 @@ class PostgresJobs:
                         owner,
                         lease_seconds,
                     )
+                    found += rows
+                    if last["behind"]:
+                        await self._claims.execute(sql_jobs.BEHIND, attempt.kind, last["behind"])
             except StoreUnavailableError:
                 if found:
                     break  # what is leased is leased
                 raise
-            found += rows
             if not last["aside"] or len(found) == attempt.limit:
                 break
         return leased(found)
+
+    async def _claim(
+        self, kind: JobKind, zones: Sequence[Zone], *others: object
+    ) -> list[asyncpg.Record]:
+        """A claim that takes long walks over what is dead, with the rows locked that it has found
+        so far, and their people may wake: it is given up, and tried again after walking alone."""
+        try:
+            return await self._claims.fetch(sql_jobs.CLAIM, kind, zones, *others)
+        except asyncpg.QueryCanceledError:
+            await self._pool.execute(sql_jobs.SWEEP, kind, zones)
+        return await self._pool.fetch(sql_jobs.CLAIM, kind, zones, *others)
 
     async def renew(self, jobs: Sequence[HeldJob], *, lease_seconds: float) -> LeasedRows:
         with unavailable():

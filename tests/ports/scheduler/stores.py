@@ -19,7 +19,7 @@ from eros_scheduler.core.instructions import Attempt
 from eros_scheduler.core.model import JobKind, LeasedRow, Transition, TransitionKind, Zone
 from eros_scheduler.ports import JobStore, JobView
 from eros_scheduler.store_memory import MemoryJobs
-from eros_scheduler.store_postgres import PostgresJobs
+from eros_scheduler.store_postgres import PostgresJobs, claims_pool
 
 IDLE = IdleThresholds(600, 1800, 3600)
 BERLIN = Zone("Europe/Berlin")
@@ -163,10 +163,11 @@ class MemoryStores(Stores):
 
 
 class PostgresStores(Stores):
-    def __init__(self, pool: asyncpg.Pool, admin: asyncpg.Connection) -> None:
+    def __init__(self, pool: asyncpg.Pool, claims: asyncpg.Pool, admin: asyncpg.Connection) -> None:
         self.pool = pool
+        self.claims = claims
         self.admin = admin
-        super().__init__(PostgresJobs(pool, IDLE), PostgresFences(admin))
+        super().__init__(PostgresJobs(pool, claims, IDLE), PostgresFences(admin))
 
     async def wait(self, seconds: float) -> None:
         """The database's clock does not obey: its rows' instants move the other way."""
@@ -254,7 +255,10 @@ async def postgres_stores(url: str) -> AsyncIterator[PostgresStores]:
         await admin.execute(
             "TRUNCATE scheduler.jobs, scheduler.zones, scheduler.halts, scheduler.audit"
         )
-        async with postgres.open_pool(url, role="eros_scheduler", app="scheduler-test") as pool:
-            yield PostgresStores(pool, admin)
+        async with (
+            postgres.open_pool(url, role="eros_scheduler", app="scheduler-test") as pool,
+            claims_pool(url, app="claims-test", size=10) as claims,
+        ):
+            yield PostgresStores(pool, claims, admin)
     finally:
         await admin.close()

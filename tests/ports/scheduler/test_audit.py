@@ -47,20 +47,21 @@ async def test_a_life_of_a_job(real: PostgresStores) -> None:
     await real.jobs.cancel(one, kind=ANALYZE, why="by hand")
 
     entries = await _of(real, one)
-    life = [(entry.event.name, entry.token, entry.why) for entry in entries]
+    fences = sorted({entry.token for entry in entries})
+    life = [(entry.event.name, fences.index(entry.token), entry.why) for entry in entries]
     assert life == [
+        ("LEASED", 0, ""),
+        ("GIVEN_BACK", 0, "woke"),
         ("LEASED", 1, ""),
-        ("GIVEN_BACK", 1, "woke"),
+        ("FAILED", 1, "no photo"),
+        ("RETRIED", 2, ""),
         ("LEASED", 3, ""),
-        ("FAILED", 3, "no photo"),
-        ("RETRIED", 4, ""),
+        ("EXPIRED", 3, ""),
+        ("LEASED", 4, ""),
+        ("OUTDATED", 4, ""),
         ("LEASED", 5, ""),
-        ("EXPIRED", 5, ""),
-        ("LEASED", 7, ""),
-        ("OUTDATED", 7, ""),
-        ("LEASED", 9, ""),
-        ("DONE", 9, ""),
-        ("CANCELLED", 9, "by hand"),
+        ("DONE", 5, ""),
+        ("CANCELLED", 5, "by hand"),
     ]
     nobodys = {AuditEvent.RETRIED, AuditEvent.CANCELLED}
     assert all((entry.worker == WORKER) != (entry.event in nobodys) for entry in entries)

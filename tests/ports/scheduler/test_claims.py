@@ -27,7 +27,7 @@ async def test_new_people_are_served_by_idle_phase_alone(stores: Stores) -> None
     assert await stores.claim(ANALYZE, night=noon - MINUTE, zones=()) == []
     rows = await stores.claim(ANALYZE, night=noon, zones=())
     assert {row.user_id for row in rows} == set(people)
-    assert {(row.token, row.zone, row.awake) for row in rows} == {(1, BERLIN, False)}
+    assert {(row.token > 0, row.zone, row.awake) for row in rows} == {(True, BERLIN, False)}
     assert all(row.solo_at <= DUE for row in rows)
 
 
@@ -71,7 +71,7 @@ async def test_what_is_done_is_due_again_the_next_night(stores: Stores) -> None:
     assert await stores.complete([row]) == {row.user_id}
     assert await stores.claim(ANALYZE, night=NEXT - MINUTE) == []
     (again,) = await stores.claim(ANALYZE, night=NEXT + timedelta(minutes=10))
-    assert again.token == row.token + 1
+    assert again.token > row.token
 
 
 async def test_the_longest_ripe_comes_first_and_no_more_than_asked_for(stores: Stores) -> None:

@@ -184,6 +184,80 @@ async def test_everything_at_once_loses_nothing_and_deadlocks_nobody(
         assert finished == set(people), f"{kind.name}: jobs are lost"
 
 
+async def test_a_claim_that_meets_a_row_just_being_completed_lets_it_wait_a_second(
+    real: PostgresStores,
+) -> None:
+    (one,) = await real.asleep()
+    (row,) = await real.claim(ANALYZE)
+    await real.fences.mark_due([one], [BERLIN], SCORE, DUE)
+    async with real.admin.transaction():
+        done = "SELECT * FROM scheduler.complete($1, 1::smallint, $2, $3)"
+        assert await real.admin.fetch(done, [one], [row.token], [NEXT])
+        # The worker still writes its result, and what waits was brought back before that.
+        assert not await real.claim(SCORE)
+    assert (await real.row(one, SCORE)).state is JobState.WAITING
+    await real.wait(1.0)
+    await real.jobs.take_expired(limit=10)
+    assert [row.user_id for row in await real.claim(SCORE)] == [one]
+
+
+async def test_a_claim_that_meets_a_row_that_is_worked_on_sets_it_aside_for_long(
+    real: PostgresStores,
+) -> None:
+    (one,) = await real.asleep()
+    rows = await real.claim(ANALYZE, lease_seconds=60.0)
+    assert not await real.claim(SCORE)
+    await real.wait(30.0)
+    await real.jobs.take_expired(limit=10)
+    assert (await real.row(one, SCORE)).state is JobState.WAITING
+    await real.complete(rows)
+    assert [row.user_id for row in await real.claim(SCORE)] == [one]
+
+
+async def test_a_claim_that_takes_long_lets_go_and_walks_alone_first(
+    real: PostgresStores, postgres_url: str
+) -> None:
+    (one,) = await real.asleep()
+    other = await asyncpg.connect(postgres_url)
+    try:
+        async with other.transaction():
+            await other.execute("LOCK TABLE scheduler.jobs")
+            claiming = asyncio.create_task(real.claim(ANALYZE))
+            async with asyncio.timeout(5):
+                while not await real.admin.fetchval(
+                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                    " AND datname = current_database() AND query = $1",
+                    sql_jobs.SWEEP,
+                ):
+                    await asyncio.sleep(0.005)
+        assert [row.user_id for row in await claiming] == [one]
+    finally:
+        await other.close()
+
+
+async def test_a_claim_that_the_server_forgot_has_given_out_no_fence_that_comes_again(
+    real: PostgresStores,
+) -> None:
+    await real.asleep()
+    claim = [ANALYZE, [BERLIN], NIGHT, 1, "forgotten", 30.0]
+    tokens = set()
+    for _ in range(3):
+        transaction = real.admin.transaction()
+        await transaction.start()
+        row, _ = await real.admin.fetch(sql_jobs.CLAIM, *claim)
+        tokens.add(row["token"])
+        await transaction.rollback()
+    (kept,) = await real.claim(ANALYZE)
+    assert len({*tokens, kept.token}) == 4
+
+
+async def test_a_claim_is_not_waited_for_on_disk_and_all_else_is(real: PostgresStores) -> None:
+    setting = "SELECT setting, source FROM pg_settings WHERE name = 'synchronous_commit'"
+    (claims,), (others,) = await real.claims.fetch(setting), await real.pool.fetch(setting)
+    assert tuple(claims) == ("off", "client")
+    assert others["source"] != "client", "as the server is set up"
+
+
 async def test_renewing_moves_no_index_entry(real: PostgresStores) -> None:
     await real.asleep(50)
     rows = await real.claim(ANALYZE)

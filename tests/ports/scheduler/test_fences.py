@@ -36,7 +36,8 @@ async def test_a_halt_is_no_failed_attempt(stores: Stores) -> None:
     assert view.lease_until is None
     assert await stores.complete([row]) == set()
     (again,) = await stores.claim(ANALYZE)
-    assert (again.checkpoint, again.token) == (b"half", row.token + 2)
+    assert again.checkpoint == b"half"
+    assert again.token > row.token + 1
 
 
 async def test_of_a_batch_only_the_live_ones_are_touched(stores: Stores) -> None:

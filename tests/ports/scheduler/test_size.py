@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
+from eros_common.ids import WorkerId
 from eros_scheduler import sql_jobs
+from eros_scheduler.core.model import Zone
 from tests.ports.scheduler.stores import ANALYZE, DUE, MATCH, NEXT, NIGHT, PostgresStores
 
 PEOPLE = 20_000
 LEASED = 4_000
 BATCH = 100
-ZONES = [f"Zone/{number}" for number in range(20)]
+ZONES = tuple(Zone(f"Zone/{number}") for number in range(20))
 CLAIM_PAGES = 22
 """A job; measured: 16."""
 COMPLETE_PAGES = 26
@@ -104,6 +106,25 @@ async def test_a_claim_and_its_result_touch_so_many_pages_a_job(
     assert pages(completed) <= COMPLETE_PAGES * BATCH
 
 
+async def test_a_result_looks_at_its_own_rows_alone(full: PostgresStores) -> None:
+    """However few rows were leased when the server last counted them."""
+    await full.admin.execute(
+        "UPDATE scheduler.jobs SET state = 'q', owner = NULL, lease_until = NULL WHERE state = 'l'"
+    )
+    await full.admin.execute("VACUUM (ANALYZE) scheduler.jobs")
+    for number in range(LEASED // BATCH):
+        await full.claim(ANALYZE, limit=BATCH, zones=ZONES, owner=WorkerId(f"other-{number}"))
+    rows = await full.claim(ANALYZE, limit=BATCH, zones=ZONES)
+    text = await full.admin.fetchval(
+        "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)"
+        " SELECT * FROM scheduler.complete($1, 1::smallint, $2, $3)",
+        [row.user_id for row in rows],
+        [row.token for row in rows],
+        [NEXT] * BATCH,
+    )
+    assert pages(json.loads(text)[0]["Plan"]) <= COMPLETE_PAGES * BATCH
+
+
 async def test_a_claim_of_what_another_kind_blocks_is_as_cheap(full: PostgresStores) -> None:
     claimed = await claim(full, "generic", MATCH)
     assert claimed["Actual Rows"] == 1, "an earlier kind of everybody's is due"
@@ -115,8 +136,8 @@ async def test_a_claim_that_finds_nothing_looks_at_next_to_nothing(
     full: PostgresStores, plan: str
 ) -> None:
     await full.admin.execute("UPDATE scheduler.jobs SET due_at = $1 WHERE state = 'q'", NEXT)
-    # What a vacuum cleans away, the first claim that walks over it does, too.
-    await claim(full, plan, ANALYZE)
+    # What a vacuum cleans away, whoever walks over it first marks, too.
+    await full.admin.execute(sql_jobs.SWEEP, ANALYZE, ZONES)
     claimed = await claim(full, plan, ANALYZE)
     assert claimed["Actual Rows"] == 1
     assert pages(claimed) <= EMPTY_PAGES
