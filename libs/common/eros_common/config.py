@@ -249,6 +249,9 @@ class MatchesSettings(_Settings):
 
     matches_a_day: int = Field(10, ge=1, le=50)
     """People on a daily list, and in a preview; the same for the matcher and its workers."""
+    lists_days: int = Field(31, ge=31, le=3660)
+    """Daily lists older than this are forgotten when a newer one is made (who was shown in the last
+    30 days does not come again). What was decided stays."""
 
 
 class ServiceSettings(TelemetrySettings, RedisSettings, PeerSettings, IdentitySettings):

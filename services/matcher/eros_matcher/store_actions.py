@@ -182,6 +182,12 @@ async def _other_of(connection: PoolConnectionProxy, user: UserId, match_id: UUI
     other: UserId | None = await connection.fetchval(
         "SELECT other_id FROM matcher.matches WHERE user_id = $1 AND match_id = $2", user, match_id
     )
+    if other is None:
+        # Of a list that is forgotten by now: a mutual one is told by what was done with it.
+        other = await connection.fetchval(
+            "SELECT other_id FROM matcher.actions WHERE user_id = $1 AND match_id = $2 LIMIT 1",
+            *(user, match_id),
+        )
     if other is not None:
         return other
     rows = await connection.fetch(

@@ -138,6 +138,22 @@ async def write_daily(connection: PoolConnectionProxy, lists: Sequence[MatchList
     await _look_again(connection, lists)
 
 
+async def forget_older(
+    connection: PoolConnectionProxy, lists: Sequence[MatchList], days: int
+) -> None:
+    """Forget what these people's daily lists were so many days before these; the caller has locked
+    their people. Each night takes one day's rows away for those it adds."""
+    await connection.execute(
+        """
+        DELETE FROM matcher.matches m USING unnest($1::uuid[], $2::date[]) l(user_id, list_date)
+        WHERE m.user_id = l.user_id AND m.list_date < l.list_date - $3::integer
+        """,
+        [matches.user_id for matches in lists],
+        [matches.list_date for matches in lists],
+        days,
+    )
+
+
 async def write_beyond(connection: PoolConnectionProxy, lists: Sequence[MatchList]) -> None:
     """Replace recommendations; those of the day before stay, a phone may still show them."""
     await connection.execute(

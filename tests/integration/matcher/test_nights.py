@@ -281,3 +281,20 @@ async def test_cached_lists_stay_small(world: World, length: int) -> None:
         assert kept is not None
         assert len(kept) <= (20_000 if length == 30 else 36_000)
     assert len((await world.daily(people[0])).matches) == 10
+
+
+async def test_lists_of_long_ago_go_when_new_ones_come(world: World) -> None:
+    people = world.people(60, seed=3)
+    await world.nights.whole(people, MORNING)
+    count = "SELECT count(*) FROM matcher.matches WHERE list_date = $1"
+    listed = await world.pool.fetchval(count, MORNING)
+    assert listed
+    for days in (31, 32):
+        old = MORNING - timedelta(days=days - 1)
+        # Their lists of that long before tomorrow's.
+        await world.pool.execute("UPDATE matcher.matches SET list_date = $1", old)
+        await world.nights.whole(people, MORNING + timedelta(days=1))
+        kept = await world.pool.fetchval(count, old)
+        assert kept == (listed if days == 31 else 0)
+        if days == 31:
+            await world.pool.execute("DELETE FROM matcher.matches WHERE list_date > $1", old)

@@ -198,3 +198,17 @@ async def test_the_log_of_actions_is_append_only(pool: asyncpg.Pool) -> None:
     for statement in ("DELETE FROM matcher.actions", "UPDATE matcher.actions SET action = 1"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await pool.execute(statement)
+
+
+async def test_a_decision_may_be_changed_when_the_list_is_forgotten(
+    pool: asyncpg.Pool, actions: PostgresActions
+) -> None:
+    """A mutual match is told by its own id for as long as it lasts."""
+    await actions.act(ME, MINE, Action.LIKE, NOW, NOW)
+    await pool.execute("DELETE FROM matcher.matches")
+    outcome = await actions.act(ME, MINE, Action.SKIP, NOW, NOW)
+    assert outcome == Outcome(Action.SKIP, mutual=False)
+    # Of whom nothing was said, nobody knows any more; and nobody else's id is one's own.
+    for user, match in ((ME, match_id(ME, THEM, TODAY)), (YOU, MINE)):
+        with pytest.raises(NotFound):
+            await actions.act(user, match, Action.LIKE, NOW, NOW)

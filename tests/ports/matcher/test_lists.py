@@ -8,7 +8,7 @@ import asyncpg
 
 from eros_matcher.domain.lists import Source
 from eros_matcher.ports import CurrentLists, HeldLists, ListKind
-from eros_matcher.store_lists import PostgresLists, write_beyond, write_daily
+from eros_matcher.store_lists import PostgresLists, forget_older, write_beyond, write_daily
 from eros_matcher.store_locks import lock_alone
 from tests.ports.matcher.lists import NOW, TODAY, a_list, person
 
@@ -38,6 +38,18 @@ async def test_the_newest_lists_are_current_as_they_were_written(pool: asyncpg.P
     assert found[YOU].daily == a_list(YOU, [ME], day=YESTERDAY)
     assert found[THEM] == CurrentLists()
     assert (await lists.current([YOU], TODAY))[YOU].daily is None
+
+
+async def test_lists_of_long_ago_are_forgotten_when_newer_ones_are_made(pool: asyncpg.Pool) -> None:
+    days = [TODAY - timedelta(days=ago) for ago in (0, 1, 60, 61, 90)]
+    await write(pool, daily=[a_list(ME, [YOU, THEM], day=day) for day in days])
+    await write(pool, daily=[a_list(YOU, [ME], day=day) for day in days[2:]])
+    async with pool.acquire() as connection, connection.transaction():
+        await forget_older(connection, [a_list(ME, [YOU, THEM])], 60)
+    rows = await pool.fetch("SELECT user_id, list_date FROM matcher.matches ORDER BY list_date")
+    # Whoever got no list keeps theirs: there are none to come.
+    assert {row["list_date"] for row in rows if row["user_id"] == ME} == set(days[:3])
+    assert {row["list_date"] for row in rows if row["user_id"] == YOU} == set(days[2:])
 
 
 async def test_the_newest_lists_are_told_by_their_stamps(pool: asyncpg.Pool) -> None:

@@ -47,6 +47,7 @@ async def open_work(
     data_dir: Path,
     congestion_strength: float = 1.0,
     matches_a_day: int = 10,
+    lists_days: int = 31,
     learn_every_nights: int = 1,
     keep_from_people: int = KEEP_FROM_PEOPLE,
     learned: Callable[[int, LearnedModel, datetime], None] = lambda *_: None,
@@ -76,6 +77,7 @@ async def open_work(
     filler = CacheFiller(lists, ValkeyLists(cache))
     cards = KeptCards(profiles.of, clock.monotonic)
     sink = MatcherSink(
-        *(lists, cards, filler, cache, clock, learning, matches_a_day), learned=learned
+        *(lists, cards, filler, cache, clock, learning, matches_a_day, lists_days),
+        learned=learned,
     )
     return Work(source, sink)

@@ -77,6 +77,7 @@ async def _main(settings: WorkerSettings, fd: int) -> None:
             data_dir=settings.worker_data_dir,
             congestion_strength=settings.congestion_strength,
             matches_a_day=settings.matches_a_day,
+            lists_days=settings.lists_days,
             learn_every_nights=settings.learn_every_nights,
             learned=learned,
         )

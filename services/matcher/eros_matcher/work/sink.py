@@ -29,7 +29,7 @@ from eros_matcher.programs.payload import (
 )
 from eros_matcher.store_features import leave_market, save_records
 from eros_matcher.store_kept import save_kept
-from eros_matcher.store_lists import PostgresLists, write_beyond, write_daily
+from eros_matcher.store_lists import PostgresLists, forget_older, write_beyond, write_daily
 from eros_matcher.store_locks import lock_alone
 from eros_matcher.store_models import save_learned
 from eros_matcher.work.advising import keep
@@ -53,6 +53,7 @@ class MatcherSink:
     clock: Clock
     learning: HostLearning
     matches_a_day: int
+    lists_days: int
     learned: Callable[[int, LearnedModel, datetime], None]
     """Told of a model that was stored, and when."""
 
@@ -161,6 +162,7 @@ class MatcherSink:
         if kept:
             await save_kept(connection, kept)
         await write_daily(connection, daily)
+        await forget_older(connection, daily, self.lists_days)
         await write_beyond(connection, beyond)
 
     def _list(self, source: Source, row: RowResult, found: Found) -> MatchList:
