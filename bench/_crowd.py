@@ -20,7 +20,7 @@ from eros_cli.operator import open_operator
 from eros_cli.population import demo
 from eros_cli.population.load import load_people, touch
 from eros_cli.population.places import City
-from eros_common.ids import UserId
+from eros_common.ids import UserId, new_user_id
 from eros_common.redis import Valkey
 from eros_matcher.domain.lists import Source
 
@@ -29,6 +29,9 @@ _API: Final = "/api/v1"
 _OUTSIDE_API: Final = ("/.well-known", "/openapi", "/docs", "/console")
 _MADRID: Final = (City("Madrid", 40.42, -3.70, "Europe/Madrid", 1, 5.0),)
 _AT_ONCE: Final = 8
+_PHONES: Final = 6000
+"""Of people whose heartbeats are sent: no gateway's cache of verified tokens, and no twin's, is too
+small for them."""
 _FEW: Final = 100
 """Of what everybody can do once only, such as leaving."""
 _SLEPT: Final = timedelta(hours=5)
@@ -65,6 +68,7 @@ class Crowd:
         self._admin = self._tokens.of(users[0], "admin")
         self.people: list[_Person] = []
         self._refresh: list[str] = []
+        self._phones: list[str] = []
         self._day = ""
         self._conversation = ""
 
@@ -118,9 +122,18 @@ class Crowd:
             answer = await http.post("/auth/register", json=form | {"name": "Ana"})
             self._refresh.append(answer.raise_for_status().json()["refreshToken"])
 
+    @property
+    def phones(self) -> Sequence[str]:
+        """The tokens of many who do nothing but say that they are there."""
+        if not self._phones:
+            self._phones = [self._tokens.of(new_user_id()) for _ in range(_PHONES)]
+        return self._phones
+
     def requests(self, port: int, route: Route) -> list[str]:
         """One of each person; of an administrator or of the one who chatted, where it must be."""
         path = route.path if route.path.startswith(_OUTSIDE_API) else _API + route.path
+        if route.body == IN_USE:
+            return [request(route.method, path, port, token, IN_USE) for token in self.phones]
         others = list(reversed(self.people))
         if route.path == "/auth/refresh":
             bodies = [f'{{"refreshToken":"{token}"}}' for token in self._refresh]

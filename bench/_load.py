@@ -15,8 +15,9 @@ import socket
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import cycle
 from pathlib import Path
 from random import Random
 
@@ -27,7 +28,8 @@ _HEAD_END = b"\r\n\r\n"
 @dataclass(frozen=True, slots=True)
 class Order:
     """What to send. ``rate`` 0: each connection sends as soon as it was answered; else that many a
-    second in all, at random instants (Poisson), whose lateness counts as latency."""
+    second in all, at random instants (Poisson), whose lateness counts as latency. ``kept``: each
+    request always goes by the same connection, as a phone keeps its own."""
 
     port: int
     requests: Sequence[str]
@@ -35,6 +37,7 @@ class Order:
     connections: int = 16
     rate: float = 0.0
     seed: int = 1
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +93,18 @@ def request(method: str, path: str, port: int, token: str, body: str | None = No
 class _Connection:
     """One kept connection with at most one request under way."""
 
-    __slots__ = ("answer", "began", "socket")
+    __slots__ = ("answer", "began", "socket", "texts")
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, texts: Iterator[bytes]) -> None:
+        self.texts = texts
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.answer = b""
         self.began = 0.0
 
-    def send(self, text: bytes, began: float) -> None:
+    def send(self, began: float) -> None:
         self.began = began
-        self.socket.sendall(text)
+        self.socket.sendall(next(self.texts))
 
     def receive(self) -> bytes | None:
         """The status, once the answer is whole."""
@@ -125,11 +129,12 @@ def _carry_out(order: Order) -> Outcome:
     random = Random(order.seed)
     texts = [text.encode() for text in order.requests]
     random.shuffle(texts)
-    number = 0
+    together = cycle(texts)
     poller = select.epoll()
     by_file: dict[int, _Connection] = {}
-    for _ in range(order.connections):
-        connection = _Connection(order.port)
+    for number in range(order.connections):
+        own = cycle(texts[number :: order.connections]) if order.kept else together
+        connection = _Connection(order.port, own)
         by_file[connection.socket.fileno()] = connection
         poller.register(connection.socket.fileno(), select.EPOLLIN)
     free = deque(by_file.values())
@@ -151,9 +156,8 @@ def _carry_out(order: Order) -> Outcome:
         else:
             open_still = now < end
         while free and (waiting if order.rate else open_still):
-            free[0].send(texts[number % len(texts)], waiting.popleft() if order.rate else now)
+            free[0].send(waiting.popleft() if order.rate else now)
             free.popleft()
-            number += 1
             busy += 1
         if not busy and not open_still:
             break

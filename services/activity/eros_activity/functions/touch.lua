@@ -17,12 +17,22 @@ local function touch(keys, args)
   local sleep, session = marks(state)
   if not sleep then return redis.error_reply('NOSTATE this shard was never swept') end
   local session_end, touches = tonumber(args[1]), args[2]
-  local woke, woken, asleep = {}, {}, {}
+  local ids, known = {}, {}
   for position = 1, #touches, 32 do
-    local id, at, wall = struct.unpack('<c16dd', touches, position)
-    local before = tonumber(redis.call('ZSCORE', people, id) or nil)
+    ids[#ids + 1] = string.sub(touches, position, position + 15)
+  end
+  if #ids == 0 then return '' end
+  -- One command for all of them: it costs as much as what it does for one.
+  for i, score in ipairs(redis.call('ZMSCORE', people, unpack(ids))) do
+    known[ids[i]] = tonumber(score or nil)
+  end
+  local woke, woken, asleep, seen = {}, {}, {}, {}
+  for i, id in ipairs(ids) do
+    local at, wall = struct.unpack('<dd', touches, i * 32 - 15)
+    local before = known[id]
     if not before or at > before then
-      redis.call('ZADD', people, text(at), id)
+      known[id] = at
+      seen[#seen + 1], seen[#seen + 2] = text(at), id
       if not reached(at, id, session) and not (before and at - before < session_end
           and not reached(before, id, session)) then
         redis.call('HSET', sessions, id, struct.pack('<d', at))
@@ -35,6 +45,7 @@ local function touch(keys, args)
       end
     end
   end
+  if #seen > 0 then redis.call('ZADD', people, unpack(seen)) end
   append(events, 'asleep', asleep)
   append(events, 'woke', woken, unpack(traces_of(woke, args[3])))
   return table.concat(woke)
