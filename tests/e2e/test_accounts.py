@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import httpx
 import pytest
 
@@ -55,15 +58,24 @@ async def test_refresh_rotates_and_reuse_ends_the_family(
     refused(await gateway.post("/auth/refresh", json=second), 401, "UNAUTHENTICATED")
 
 
-async def test_logout_is_known_everywhere_at_once(gateway: httpx.AsyncClient, ana: Person) -> None:
+async def test_logout_is_known_everywhere_within_a_second(
+    gateway: httpx.AsyncClient, ana: Person
+) -> None:
     await ana.get("/activity/status")
     succeeded(await ana.call("POST", "/auth/logout"))
-    for _ in range(100):
-        answers = [
-            await ana.call("GET", path)
-            for path in ("/users/profile", "/activity/status", "/matches/daily")
-        ]
-        if all(answer.status_code == 401 for answer in answers):
+    said = time.monotonic()
+    # By each service that serves people, and by Envoy, which answers heartbeats itself.
+    asked: list[tuple[str, str, Any]] = [
+        ("GET", "/users/profile", None),
+        ("GET", "/activity/status", None),
+        ("GET", "/matches/daily", None),
+        ("POST", "/assistant/chat", {"message": "hello"}),
+        ("POST", "/heartbeat", {"appActive": True, "screenOn": True}),
+    ]
+    while True:
+        began = time.monotonic()
+        answers = [await ana.call(*ask) for ask in asked]
+        if all(answer.status_code == 401 for answer in answers) or began > said + 1:
             break
     for answer in answers:
         refused(answer, 401, "UNAUTHENTICATED")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 import uuid
 from collections.abc import Awaitable
@@ -20,23 +21,25 @@ from eros.accounts.v1 import accounts_pb2, accounts_pb2_grpc
 from eros.activity.v1 import activity_pb2, activity_pb2_grpc
 from eros.scheduler.v1 import scheduler_pb2, scheduler_pb2_grpc
 from eros_cli.mesh.mesh import Mesh
+from eros_common.policy import Access
+from eros_gateway.config import DESCRIPTOR_SET
+from eros_gateway.domain.contract import read_contract
 from tests.support.people import refused, succeeded
 
 #: The same in each process that collects these tests.
 NOBODY = "00000000-0000-4000-8000-00000000000a"
-ROUTES = [
-    ("POST", "/auth/logout"),
-    ("GET", "/users/profile"),
-    ("PUT", "/users/profile"),
-    ("GET", f"/users/{NOBODY}/profile"),
-    ("POST", "/heartbeat"),
-    ("GET", "/activity/status"),
-    ("GET", "/activity/stats"),
-    ("GET", "/matches/daily"),
-    ("GET", "/matches/daily/2026-11-24"),
-    ("GET", "/matches/recommendations"),
-    ("POST", f"/matches/{NOBODY}/action"),
-]
+ROUTES = sorted(
+    (path.verb, re.sub(r"{.*?}", NOBODY, path.template.removeprefix("/api/v1")))
+    for method in read_contract(DESCRIPTOR_SET.read_bytes()).reachable
+    if method.policy.access in (Access.USER, Access.ADMIN)
+    for path in method.rest
+)
+
+
+def test_there_are_as_many_routes_as_one_would_think() -> None:
+    assert len(ROUTES) > 20
+    assert ("POST", "/assistant/chat") in ROUTES
+    assert ("DELETE", "/users/profile") in ROUTES
 
 
 class Mint:

@@ -19,7 +19,7 @@ from eros.scheduler.v1 import scheduler_pb2, work_pb2
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import MeshOptions, NightClock
 from eros_cli.operations.soak_faults import Faults
-from eros_cli.operations.soak_report import Footprint, Report
+from eros_cli.operations.soak_report import Footprint, Halt, Report
 from eros_cli.operations.soak_traffic import Somebody
 from eros_cli.operator import open_operator
 
@@ -188,6 +188,6 @@ async def _look_at_halts(mesh: Mesh, report: Report) -> None:
         for halt in (await operator.scheduler.ListHalts(request)).halts:
             begin = halt.touched_at or halt.event_at
             reason = work_pb2.HaltReason.Name(halt.reason).removeprefix("HALT_REASON_").lower()
-            durable = (halt.durable_at - begin) * 1000 if halt.durable_at else -1.0
-            left = (halt.left_at - begin) * 1000 if halt.left_at else -1.0
-            report.halts.append((reason, durable, left, halt.killed))
+            durable = (halt.durable_at - begin) * 1000 if halt.durable_at else None
+            left = (halt.left_at - begin) * 1000 if halt.left_at else None
+            report.halts.append(Halt(reason, begin, durable, left, halt.killed))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from random import Random
@@ -41,8 +42,12 @@ class Faults:
                 ]
                 way, do = self._random.choice(ways)
                 self._report.faults[f"{way} {name}"] += 1
-                async with asyncio.timeout(_BACK_SECONDS):
-                    await do(name)
+                began = time.time()
+                try:
+                    async with asyncio.timeout(_BACK_SECONDS):
+                        await do(name)
+                finally:
+                    self._report.faulty.append((began, time.time()))
 
     async def _kill(self, name: str) -> None:
         await self._mesh.kill(name)

@@ -10,6 +10,10 @@ from typing import Any, Final
 
 #: Beyond this a process has grown: its last third against its first, after warming up.
 GROWTH_MOST: Final = 1.35
+#: The bound of a halt, to the row's having left.
+HALT_MOST_MS: Final = 500.0
+#: Streams are there again, leases sorted out.
+RECOVERED_SECONDS: Final = 5.0
 _SAMPLES_LEAST: Final = 9
 
 
@@ -19,6 +23,18 @@ class Footprint:
 
     memory: list[float] = field(default_factory=list)
     files: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """One that was looked up at the end. `at`: when the phone was touched, in seconds of the epoch;
+    the rest in milliseconds from then, None where it never was."""
+
+    reason: str
+    at: float
+    durable_ms: float | None
+    left_ms: float | None
+    killed: bool
 
 
 @dataclass(slots=True)
@@ -35,8 +51,9 @@ class Report:
     request_ms: list[float] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
     """What was done to whom, such as `kill scheduler`."""
-    halts: list[tuple[str, float, float, bool]] = field(default_factory=list)
-    """Reason, ms to durable and to left, killed."""
+    halts: list[Halt] = field(default_factory=list)
+    faulty: list[tuple[float, float]] = field(default_factory=list)
+    """From when to when something was broken, in seconds of the epoch."""
     jobs_lost: list[str] = field(default_factory=list)
     doubled: int = 0
     writes: int = 0
@@ -61,6 +78,19 @@ class Report:
                             found[name] = f"{before:.0f} → {after:.0f} {what}"
         return found
 
+    def late_halts(self) -> list[Halt]:
+        """Of people who woke: over the bound, though nothing was broken meanwhile."""
+        return [
+            halt
+            for halt in self.halts
+            if halt.reason == "woke" and (halt.left_ms or 0.0) > HALT_MOST_MS and self._whole(halt)
+        ]
+
+    def _whole(self, halt: Halt) -> bool:
+        """Nothing was broken shortly before it or in it."""
+        until = halt.at + (halt.left_ms or 0.0) / 1000
+        return all(until < begin or end + RECOVERED_SECONDS < halt.at for begin, end in self.faulty)
+
     def broken(self) -> list[str]:
         """The promises that did not hold."""
         lines = []
@@ -70,6 +100,8 @@ class Report:
             lines.append(f"{self.doubled} results doubled")
         if self.writes_lost:
             lines.append(f"{len(self.writes_lost)} writes lost: {', '.join(self.writes_lost[:3])}")
+        if late := self.late_halts():
+            lines.append(f"{len(late)} halts over {HALT_MOST_MS:.0f} ms with nothing broken")
         if self.unexpected:
             lines.append(f"{len(self.unexpected)} unexpected: {'; '.join(self.unexpected[:3])}")
         lines += [f"{name} grew: {how}" for name, how in self.grown().items()]
@@ -77,7 +109,7 @@ class Report:
 
     def summary(self) -> dict[str, Any]:
         """One JSON object."""
-        woke = [(durable, left) for reason, durable, left, _ in self.halts if reason == "woke"]
+        woke = [halt for halt in self.halts if halt.reason == "woke"]
         return {
             "soak": {"seed": self.seed, "seconds": round(self.seconds), "people": self.people},
             "faults": dict(sorted(self.faults.items())),
@@ -85,10 +117,11 @@ class Report:
             "refusals": dict(self.refusals.most_common(20)),
             "requestMs": _percentiles(self.request_ms),
             "halts": len(self.halts),
-            "haltsByReason": dict(Counter(reason for reason, *_ in self.halts)),
-            "durableMs": _percentiles([durable for durable, _ in woke if durable >= 0]),
-            "leftMs": _percentiles([left for _, left in woke if left >= 0]),
-            "childrenKilled": sum(killed for *_, killed in self.halts),
+            "haltsByReason": dict(Counter(halt.reason for halt in self.halts)),
+            "durableMs": _percentiles([one.durable_ms for one in woke if one.durable_ms]),
+            "leftMs": _percentiles([one.left_ms for one in woke if one.left_ms]),
+            "haltsLate": len(self.late_halts()),
+            "childrenKilled": sum(halt.killed for halt in self.halts),
             "jobsLost": len(self.jobs_lost),
             "jobsUnfinished": self.unfinished,
             "resultsDoubled": self.doubled,
@@ -96,7 +129,14 @@ class Report:
             "writesLost": len(self.writes_lost),
             "unexpected": self.unexpected[:20],
             "grown": self.grown(),
-            "memoryMiB": {name: _peak(lives) for name, lives in sorted(self.footprints.items())},
+            "memoryMiB": {
+                name: round(max((max(life.memory, default=0.0) for life in lives), default=0.0), 1)
+                for name, lives in sorted(self.footprints.items())
+            },
+            "openFiles": {
+                name: max((max(life.files, default=0) for life in lives), default=0)
+                for name, lives in sorted(self.footprints.items())
+            },
             "held": not self.broken(),
         }
 
@@ -107,10 +147,6 @@ def _growth(values: Sequence[float]) -> tuple[float, float] | None:
     # The first third is warming up: imports, pools, caches.
     third = len(values) // 3
     return statistics.median(values[third : 2 * third]), statistics.median(values[2 * third :])
-
-
-def _peak(lives: Sequence[Footprint]) -> float:
-    return round(max((max(life.memory, default=0.0) for life in lives), default=0.0), 1)
 
 
 def _percentiles(values: Sequence[float]) -> Mapping[str, float]:

@@ -25,6 +25,8 @@ _ACTIONS: Final = {"like": 1, "skip": 2, "view": 3}
 _ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 #: Of the fifteen minutes for which one holds.
 _TOKEN_SECONDS: Final = 600.0
+#: Of so many times out of the app, who signs out.
+_LEAVES_SHARE: Final = 0.2
 _AWAKE_SECONDS: Final = (3.0, 12.0)
 _ASLEEP_SECONDS: Final = (8.0, 40.0)
 
@@ -94,7 +96,7 @@ class Somebody:
         )
 
     async def _do_something(self) -> None:
-        match self._random.randrange(10):
+        match self._random.randrange(12):
             case 0 | 1 | 2 | 3:
                 await self._call("POST", "/heartbeat", {"appActive": True, "screenOn": True})
             case 4 | 5:
@@ -105,6 +107,11 @@ class Somebody:
                 await self._call("GET", "/activity/status")
             case 8:
                 await self._call("GET", "/users/profile")
+            case 9:
+                await self._call("POST", "/assistant/chat", {"message": "who are my matches?"})
+            case 10 if self._random.random() < _LEAVES_SHARE:
+                await self._call("POST", "/auth/logout")
+                await self._until_signed_in()
             case _:
                 await self._write("bio", f"bio {self._random.randrange(10**9)}")
 
@@ -144,6 +151,13 @@ class Somebody:
             if answer is not None and answer.status_code == 401:
                 await self._sign_in()
             await asyncio.sleep(0.5)
+
+    async def _until_signed_in(self) -> None:
+        before = self._token
+        while self._token == before:
+            await self._sign_in()
+            if self._token == before:
+                await asyncio.sleep(0.5)
 
     async def _sign_in(self) -> None:
         credentials = {"email": self._email, "password": _PASSWORD}

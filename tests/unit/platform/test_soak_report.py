@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from eros_cli.operations.soak_report import Footprint, Report
+from eros_cli.operations.soak_report import Footprint, Halt, Report
 
 
 def test_all_held() -> None:
     report = Report(seed=1)
     report.footprints["accounts"] = [Footprint([50.0] * 30, [20] * 30)]
-    report.halts = [("woke", 12.0, 15.0, False), ("paused", 3.0, -1.0, False)]
+    report.halts = [Halt("woke", 9.0, 12.0, 15.0, False), Halt("paused", 9.0, 3.0, None, False)]
     summary = report.summary()
     assert summary["held"] is True
     assert summary["durableMs"] == {"n": 1, "p50": 12.0, "p99": 12.0, "max": 12.0}
@@ -47,3 +47,11 @@ def test_what_did_not_hold_is_named(change: dict[str, object], said: str) -> Non
     [line] = report.broken()
     assert said in line
     assert report.summary()["held"] is False
+
+
+def test_a_late_halt_is_excused_by_what_was_broken_then_only() -> None:
+    report = Report(seed=1)
+    report.halts = [Halt("woke", at, 20.0, 700.0, False) for at in (10.0, 100.0, 200.0)]
+    report.faulty = [(10.5, 12.0), (197.0, 199.0)]
+    assert [halt.at for halt in report.late_halts()] == [100.0]
+    assert report.broken() == ["1 halts over 500 ms with nothing broken"]
