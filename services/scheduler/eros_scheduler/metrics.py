@@ -146,12 +146,12 @@ class NightMetrics:
         self._day = meter.create_gauge(
             "eros.scheduler.matches.expected",
             unit="{person}",
-            description="People in zones where it is day",
+            description="Where it is day: who slept in the night before and could be matched",
         )
         self._day_ready = meter.create_gauge(
             "eros.scheduler.matches.ready",
             unit="{person}",
-            description="Of those, whose match was done in the night before",
+            description="Of those, who was",
         )
 
     async def run(self) -> None:

@@ -44,4 +44,6 @@ class Counting:
     async def _count(self) -> Counts:
         night, windows = self._clock.night(), self._state.windows
         caps = {zone: windows.cap(zone, night) for zone in windows.zones}
-        return await self._jobs.counts(night=night, caps=caps)
+        ends = {zone: windows.ended(zone, night) for zone in windows.zones}
+        over = {zone: end for zone, end in ends.items() if end is not None}
+        return await self._jobs.counts(night=night, caps=caps, over=over)

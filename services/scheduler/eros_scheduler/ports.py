@@ -116,8 +116,8 @@ class KindCount:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """`sleepers`: people asleep by the phase their work may run in. `day_people`: those in zones
-    where it is day, and `day_ready`: whose match was done in the night before."""
+    """`sleepers`: people asleep by the phase their work may run in. `day_people`: where it is day,
+    those who slept in the night before and could have been matched; `day_ready`: who was."""
 
     kinds: Mapping[JobKind, KindCount]
     sleepers: Mapping[Phase, int]
@@ -206,8 +206,15 @@ class JobStore(Protocol):
         """The share of people that sleep, 0 to 1; of many people an estimate. Costs little."""
         ...
 
-    async def counts(self, *, night: datetime, caps: Mapping[Zone, Phase]) -> Counts:
-        """The night at a glance. Walks over everybody who sleeps: not to be asked all the time."""
+    async def counts(
+        self,
+        *,
+        night: datetime,
+        caps: Mapping[Zone, Phase],
+        over: Mapping[Zone, datetime],
+    ) -> Counts:
+        """The night at a glance, by the phase that each zone's window allows and, where it is day,
+        the end of the last night. Walks over everybody who sleeps: not to be asked all the time."""
         ...
 
     async def jobs(

@@ -34,11 +34,18 @@ FROM unnest($4::smallint[], $5::smallint[]) k(kind, phase)
 """$1 night, $2 zones, $3 their caps, $4 kinds, $5 their phases."""
 
 DAY: Final = """
-SELECT count(*) AS people, count(*) FILTER (WHERE due_at > $1) AS ready
-FROM scheduler.jobs
-WHERE kind = 3 AND zone <> ALL ($2::text[])
+SELECT count(*) FILTER (WHERE done OR slept) AS people, count(*) FILTER (WHERE done) AS ready
+FROM scheduler.jobs j JOIN unnest($2::text[], $3::timestamptz[]) z(zone, over_at) USING (zone)
+CROSS JOIN LATERAL (
+    SELECT j.due_at > $1 AS done,
+        j.due_at <= z.over_at AND (j.rested_at <= z.over_at OR j.seen_at >= z.over_at) AS slept
+) d
+WHERE j.kind = 3
 """
-"""$1 night, $2 zones in whose window it is."""
+"""$1 night, $2 zones where it is day, $3 when their nights ended.
+
+Slept, and was not matched: has been idle long enough since before the end, or was first heard of
+after it. Whoever was up until then, came to EROS after it or was not seen for weeks did not."""
 
 SLEEPERS: Final = """
 WITH asleep AS (

@@ -219,7 +219,13 @@ class MemoryJobs:
     async def asleep_share(self) -> float:
         return self._asleep / self._table.matches if self._table.matches else 0.0
 
-    async def counts(self, *, night: datetime, caps: Mapping[Zone, Phase]) -> Counts:
+    async def counts(
+        self,
+        *,
+        night: datetime,
+        caps: Mapping[Zone, Phase],
+        over: Mapping[Zone, datetime],
+    ) -> Counts:
         ready: Counter[JobKind] = Counter()
         running: Counter[JobKind] = Counter()
         dead: Counter[JobKind] = Counter()
@@ -227,9 +233,12 @@ class MemoryJobs:
         oldest: dict[JobKind, datetime] = {}
         day_people = day_ready = 0
         for row in self._table.rows():
-            if row.kind is JobKind.MATCH and not caps.get(row.zone):
-                day_people += 1
-                day_ready += row.due_at > night
+            if row.kind is JobKind.MATCH and (over_at := over.get(row.zone)) is not None:
+                done = row.due_at > night
+                rested = row.rested_at is not None and row.rested_at <= over_at
+                slept = row.due_at <= over_at and (rested or row.seen_at >= over_at)
+                day_people += done or slept
+                day_ready += done
             running[row.kind] += row.state is JobState.LEASED
             dead[row.kind] += row.state is JobState.DEAD
             if row.asleep_since is None or row.rested_at is None:

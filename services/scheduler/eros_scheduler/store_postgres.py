@@ -187,7 +187,13 @@ class PostgresJobs:
             percent = min(100.0, 100.0 * ASLEEP_SAMPLE / max(1.0, rows))
             return float(await self._pool.fetchval(sql_reports.ASLEEP_SHARE, percent))
 
-    async def counts(self, *, night: datetime, caps: Mapping[Zone, Phase]) -> Counts:
+    async def counts(
+        self,
+        *,
+        night: datetime,
+        caps: Mapping[Zone, Phase],
+        over: Mapping[Zone, datetime],
+    ) -> Counts:
         zones, values = list(caps), list(caps.values())
         phases = [rule.phase for rule in RULES.values()]
         with unavailable():
@@ -197,8 +203,7 @@ class PostgresJobs:
             sleepers = await self._pool.fetch(
                 sql_reports.SLEEPERS, night, zones, values, self._phase_seconds
             )
-            open_zones = [zone for zone, cap in caps.items() if cap]
-            [day] = await self._pool.fetch(sql_reports.DAY, night, open_zones)
+            [day] = await self._pool.fetch(sql_reports.DAY, night, list(over), list(over.values()))
         return Counts(
             {
                 JobKind(r["kind"]): KindCount(r["ready"], r["running"], r["dead"], r["oldest"])

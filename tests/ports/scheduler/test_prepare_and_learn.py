@@ -137,7 +137,7 @@ async def test_a_learner_never_counts_as_somebody(stores: Stores) -> None:
     async with stores.jobs.snapshot() as snapshot:
         assert await snapshot.finish() == []
     assert await stores.jobs.unheard(NIGHT) == []
-    counts = await stores.jobs.counts(night=NIGHT, caps={ANYWHERE: Phase.THIRD})
+    counts = await stores.jobs.counts(night=NIGHT, caps={ANYWHERE: Phase.THIRD}, over={})
     assert counts.sleepers == {}
     assert counts.kinds[LEARN].ready == 1
     assert await stores.jobs.asleep_share() == 0.0

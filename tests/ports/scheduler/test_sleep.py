@@ -13,6 +13,7 @@ from tests.ports.scheduler.stores import (
     MATCH,
     NIGHT,
     SCORE,
+    TOKYO,
     WORKER,
     Stores,
     person,
@@ -100,12 +101,37 @@ async def test_sleeping_people_are_counted_by_the_phase_their_work_may_run_in(
     await stores.asleep(2, since=NIGHT - 31 * MINUTE)
     await stores.due(7)
     # Those matched today obey the window; the new ones their idle phase.
-    counts = await stores.jobs.counts(night=NIGHT, caps={BERLIN: Phase.FIRST})
+    counts = await stores.jobs.counts(night=NIGHT, caps={BERLIN: Phase.FIRST}, over={})
     assert counts.sleepers == {Phase.FIRST: 4, Phase.SECOND: 2}
     assert counts.kinds[ANALYZE].ready == 6
     assert counts.kinds[SCORE].ready == 2
-    counts = await stores.jobs.counts(night=NIGHT, caps={})
+    counts = await stores.jobs.counts(night=NIGHT, caps={}, over={})
     assert counts.sleepers == {Phase.AWAKE: 4, Phase.SECOND: 2}
+
+
+async def test_who_slept_is_expected_to_be_matched_in_the_morning(stores: Stores) -> None:
+    over_at = DUE + timedelta(hours=8)
+    noon = over_at + timedelta(hours=5)
+    matched = await stores.served(2)
+    for kind in (ANALYZE, SCORE, MATCH):
+        assert set(await stores.complete(await stores.claim(kind))) == set(matched)
+    await stores.wake(matched[:1], over_at + timedelta(hours=1))
+    # Slept in vain: one still does, one has got up.
+    _, early = await stores.asleep(2, since=DUE)
+    await stores.wake([early], over_at + MINUTE)
+    # Up until the morning, or gone to bed so late that nothing could be done any more.
+    await stores.wake(await stores.asleep(since=DUE - timedelta(hours=1)), over_at - MINUTE)
+    await stores.asleep(since=over_at - 10 * MINUTE)
+    # Not seen for weeks, never seen, new since then, and where it is still night.
+    await stores.wake(await stores.due(), over_at - timedelta(days=31))
+    await stores.due()
+    await stores.wake(await stores.due(at=over_at + MINUTE), over_at + MINUTE)
+    await stores.asleep(2, zone=TOKYO)
+    counts = await stores.jobs.counts(night=noon, caps={}, over={BERLIN: over_at})
+    assert (counts.day_people, counts.day_ready) == (4, 2)
+    # At night nobody is expected to be done.
+    counts = await stores.jobs.counts(night=NIGHT, caps={BERLIN: Phase.THIRD}, over={})
+    assert (counts.day_people, counts.day_ready) == (0, 0)
 
 
 async def test_running_and_dead_are_counted(stores: Stores) -> None:
@@ -117,7 +143,7 @@ async def test_running_and_dead_are_counted(stores: Stores) -> None:
         await stores.wait(7200)
         await stores.jobs.take_expired(limit=10)
         await stores.claim(ANALYZE, limit=10)
-    kind = (await stores.jobs.counts(night=NIGHT, caps={})).kinds[ANALYZE]
+    kind = (await stores.jobs.counts(night=NIGHT, caps={}, over={})).kinds[ANALYZE]
     assert (kind.ready, kind.running, kind.dead) == (0, 1, 1)
     assert (await stores.row(two, ANALYZE)).owner == WORKER
 

@@ -80,6 +80,11 @@ class Windows:
         """The start (UTC) of the next window: when what is done now is due again."""
         return self._standing(zone, night).next_start
 
+    def ended(self, zone: Zone, night: datetime) -> datetime | None:
+        """When (UTC) the last night of a zone ended; None while one is open there."""
+        standing = self._standing(zone, night)
+        return None if standing.cap else standing.night.end
+
     def list_date(self, zone: Zone, night: datetime) -> date:
         """The date of the list that a match makes now."""
         return self._standing(zone, night).night.list_date
