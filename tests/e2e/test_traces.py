@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from eros.scheduler.v1 import scheduler_pb2
+from eros_cli import metric_table
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.operator import open_operator
 from tests.support.collector import Collector, collecting
@@ -24,6 +25,7 @@ _SETTINGS = {
     "EROS_CPU_CAP_PHASE1": "0.0001",
     "EROS_GATEWAY_TRACE_PERCENT": "100",
     "OTEL_BSP_SCHEDULE_DELAY": "100",
+    "OTEL_METRIC_EXPORT_INTERVAL": "1000",
 }
 
 
@@ -76,17 +78,44 @@ async def test_a_read_is_one_trace(ana: Person, collector: Collector) -> None:
     assert spans[service].trace != "a" * 32
 
 
-@pytest.mark.parametrize("path", ["/heartbeat", "/matches/daily"])
+async def test_a_cached_read_is_one_trace_too(ana: Person, collector: Collector) -> None:
+    await ana.get("/users/profile")
+    collector.spans.clear()
+    await ana.get("/users/profile")
+    service = "eros-accounts cached eros.accounts.v1.AccountsService/GetProfile"
+    spans = await collector.trace_with("eros-gateway ingress", service)
+    by_id = {span.id: span for span in spans.values()}
+    asked = by_id[spans[service].parent]
+    assert asked.service == "eros-gateway"
+    assert asked.parent == spans["eros-gateway ingress"].id
+    assert "eros-accounts eros.accounts.v1.AccountsService/GetProfile" not in spans
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "cause"),
+    [
+        ("POST", "/heartbeat", {}, "eros-activity"),
+        ("POST", "/heartbeat", {"appActive": True, "screenOn": True}, "eros-gateway"),
+        ("GET", "/matches/daily", None, "eros-gateway"),
+    ],
+)
 async def test_a_halt_is_one_trace(
-    ana: Person, traced: Mesh, collector: Collector, path: str
+    ana: Person,
+    traced: Mesh,
+    collector: Collector,
+    method: str,
+    path: str,
+    body: dict[str, bool] | None,
+    cause: str,
 ) -> None:
-    """A heartbeat tells activity itself; of a read it learns from the access log."""
+    """A heartbeat that is called tells activity itself; of one that Envoy answers, and of a read,
+    it learns from the access log."""
     request = scheduler_pb2.ListJobsRequest(state=scheduler_pb2.JOB_STATE_LEASED)
     async with open_operator(traced.environment()) as operator, asyncio.timeout(20):
         while not (await operator.scheduler.ListJobs(request)).jobs:
             await asyncio.sleep(0.05)
     collector.spans.clear()
-    succeeded(await ana.call("POST" if path == "/heartbeat" else "GET", path))
+    succeeded(await ana.call(method, path, body))
 
     names = ("scheduler.halt", "worker.durable", "worker.left")
     spans = await collector.trace_with(
@@ -97,5 +126,23 @@ async def test_a_halt_is_one_trace(
         span = spans[f"eros-worker {name}"]
         assert span.parent == halt.id
         assert span.end >= span.begin
-    cause = {span.id: span.service for span in spans.values()}[halt.parent]
-    assert cause == ("eros-activity" if path == "/heartbeat" else "eros-gateway")
+    assert {span.id: span.service for span in spans.values()}[halt.parent] == cause
+    called = "eros-activity eros.activity.v1.ActivityService/Heartbeat" in spans
+    assert called == (cause == "eros-activity")
+
+
+@pytest.mark.usefixtures("ana")
+async def test_metrics_come_by_otlp_under_the_names_of_the_table(collector: Collector) -> None:
+    """After what the tests above did; each service sends every so often."""
+    expected = {
+        *("eros.activity.people", "eros.activity.wake.ingest"),
+        *("eros.scheduler.workers", "eros.scheduler.people", "eros.scheduler.jobs.ready"),
+        *("eros.scheduler.halts", "eros.scheduler.halt.leg", "eros.scheduler.batch.size"),
+        *("eros.worker.cpu", "eros.worker.cpu.cap", "eros.cache.reads", "eros.shortcut.reads"),
+        *("eros.gateway.part_up", "rpc.server.duration"),
+    }
+    async with asyncio.timeout(10):
+        while not collector.metrics >= expected:
+            await asyncio.sleep(0.1)
+    ours = {name for name in collector.metrics if name.startswith(("eros.", "rpc."))}
+    assert ours <= {metric.name for metric in metric_table.told()}

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Container
 from typing import Any
 
 from envoy_als import als_pb2, als_pb2_grpc
+from envoy_als.als_pb2 import HTTPAccessLogEntry
 
 from eros_activity.access_logs import AccessLogs
 from eros_activity.domain.gaps import Source
@@ -24,6 +25,8 @@ log = logging.get("activity.als")
 NAMESPACE = "eros"
 _TRACEPARENT = 55
 """The length of a W3C ``traceparent``."""
+_RECORDED = ("9", "a", "b")
+"""Chosen by chance, by Envoy's configuration, by a client."""
 
 
 class AccessLogServicer(als_pb2_grpc.AccessLogServiceServicer):
@@ -63,11 +66,21 @@ def meaning(
         start = properties.start_time
         # By two machines' clocks a request may arrive in the future.
         arrived = min(start.seconds + start.nanos / 1e9 or wall, wall)
-        trace = entry.request.request_headers.get("traceparent", "")
-        # The last two digits say whether it is recorded.
-        sampled = trace if len(trace) == _TRACEPARENT and trace.endswith("1") else ""
-        interactions.append(Interaction(user, now - (wall - arrived) * rate, arrived, sampled))
+        interactions.append(
+            Interaction(user, now - (wall - arrived) * rate, arrived, _traced(entry))
+        )
     return interactions, numbers
+
+
+def _traced(entry: HTTPAccessLogEntry) -> str:
+    """The ``traceparent`` of a request that is recorded: from the header that went to a service or,
+    of what Envoy answered itself, from a tag."""
+    trace = entry.request.request_headers.get("traceparent", "")
+    if not trace and (tag := entry.common_properties.custom_tags.get("trace", "")):
+        # Envoy marks its request ids where a UUID has its version.
+        trace = f"{tag}-01" if entry.request.request_id[14:15] in _RECORDED else ""
+    # The last two digits say whether it is recorded.
+    return trace if len(trace) == _TRACEPARENT and trace.endswith("1") else ""
 
 
 def _user(text: str) -> UserKey | None:

@@ -61,10 +61,16 @@ def _render(settings: GatewaySettings) -> str:
     contract = read_contract(settings.descriptor_set.read_bytes())
     values = {name: json.dumps(value) for name, value in _values(settings, contract).items()}
     more = statistics.listeners(settings.metrics_endpoint)
-    values["more_listeners"] = "\n".join(f"    - {json.dumps(listener)}" for listener in more)
-    gates = _gates(settings, contract)
-    values["gates"] = "\n".join(f"{' ' * 18}- {json.dumps(gate)}" for gate in gates)
+    values["more_listeners"] = _items(more, indent=4)
+    values["gates"] = _items(_gates(settings, contract), indent=18)
+    logs = statistics.access_logs(settings.metrics_endpoint)
+    values["route_statistics"] = _items(logs, indent=18)
     return Template(_resource("envoy.yaml.template")).substitute(values)
+
+
+def _items(values: list[Json], *, indent: int) -> str:
+    """As items of a YAML list, which may be none."""
+    return "\n".join(f"{' ' * indent}- {json.dumps(value)}" for value in values)
 
 
 def _values(settings: GatewaySettings, contract: Contract) -> dict[str, Json]:
@@ -82,6 +88,7 @@ def _values(settings: GatewaySettings, contract: Contract) -> dict[str, Json]:
         "own_replies": replies.mappers(),
         "access_log": settings.gateway_access_log,
         "tracing": tracing.tracing(settings.otel_endpoint, settings.gateway_trace_percent),
+        "log_tags": tracing.log_tags(settings.otel_endpoint),
         "als_flush": seconds(settings.als_flush_seconds),
         "routes": routes(contract, Limits(settings.call_timeout_seconds, rates)),
         "rate_limit": per_address(rates),

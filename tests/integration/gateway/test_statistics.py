@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket
@@ -23,6 +24,21 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+HEARTBEAT = "eros.activity.v1.ActivityService/Heartbeat"
+GET_PROFILE = "eros.accounts.v1.AccountsService/GetProfile"
+
+
+async def _measured(inside: httpx.AsyncClient, route: str) -> tuple[int, int]:
+    """How many requests of a route were answered within five seconds, and at all."""
+    text = (await inside.get("/metrics")).text
+    of_route = rf'{{.*route="{re.escape(route)}".*'
+    within = re.search(
+        rf'^envoy_edge_request_time_bucket{of_route}le="5000".* (\d+)$', text, re.MULTILINE
+    )
+    count = re.search(rf"^envoy_edge_request_time_count{of_route} (\d+)$", text, re.MULTILINE)
+    return (int(within[1]), int(count[1])) if within and count else (0, 0)
 
 
 async def test_what_dashboards_show_is_there_and_nothing_else_can_be_asked(tmp_path: Path) -> None:
@@ -53,7 +69,7 @@ async def test_what_dashboards_show_is_there_and_nothing_else_can_be_asked(tmp_p
             for name in re.findall(r"\benvoy_\w+(?=[{\[])", target["expr"])
         }
         assert shown
-        assert {name.removesuffix("_bucket") for name in shown} <= told
+        assert {name.removesuffix("_bucket").removesuffix("_count") for name in shown} <= told
         for method, path in (
             ("POST", "/quitquitquit"),
             ("GET", "/config_dump"),
@@ -67,6 +83,26 @@ async def test_what_dashboards_show_is_there_and_nothing_else_can_be_asked(tmp_p
             ("POST", "/ready"),
         ):
             assert (await inside.request(method, path)).status_code == 404, path
+
+
+async def test_each_route_is_measured_also_where_envoy_answers(tmp_path: Path) -> None:
+    where = f"127.0.0.1:{_free_port()}"
+    async with (
+        open_edge(tmp_path, gateway_metrics_listen=where) as edge,
+        httpx.AsyncClient(base_url=f"http://{where}", trust_env=False) as inside,
+    ):
+        in_use = '{"appActive":true,"screenOn":true}'
+        assert (await edge.call("POST", "/api/v1/heartbeat", in_use)).status == 200
+        assert not edge.backends.calls, "its router never sees it"
+        assert (await edge.call("POST", "/api/v1/heartbeat", "{}")).status == 200
+        async with asyncio.timeout(15):
+            while await _measured(inside, HEARTBEAT) != (2, 2):
+                await asyncio.sleep(0.2)  # it gathers them every five seconds
+        # What the burn rate of heartbeats counts.
+        assert re.search(
+            rf'bucket{{route="{HEARTBEAT}",le="50"}} 2', (await inside.get("/metrics")).text
+        )
+        assert (await _measured(inside, GET_PROFILE))[0], "asked by open_edge itself"
 
 
 async def test_it_is_nowhere_unless_asked_for(tmp_path: Path) -> None:

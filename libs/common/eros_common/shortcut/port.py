@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import time
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from google.protobuf.message import Message
+from opentelemetry.metrics import CallbackOptions, Observation
 
-from eros_common import logging
+from eros_common import logging, telemetry
 from eros_common.auth.authenticator import Authenticator
 from eros_common.errors import ErosError
 from eros_common.ids import UserId
@@ -26,10 +29,25 @@ Cached = Callable[[UserId, str], Awaitable[Message | None]]
 None if there is none, or the query is not as it should be."""
 
 _HEAD_END: Final = b"\r\n\r\n"
+_SAMPLED: Final = b"-01"
+"""How a traceparent ends whose trace is recorded."""
 _LONGEST_HEAD: Final = 32 * 1024
 _REQUEST: Final = re.compile(rb"GET ([^ ?]+)(?:\?([^ ]*))? HTTP/1\.1")
 _NOTHING: Final = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
 _REFUSED: Final = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+@dataclass(slots=True)
+class _Read:
+    """One method, and what became of its reads: an instrument that is told of each costs as much as
+    all else that is kept of a hit, one that asks when it is read costs nothing."""
+
+    name: str
+    read: Cached
+    write: Printer
+    hits: int = 0
+    unchanged: int = 0
+    misses: int = 0
 
 
 class ReadPort:
@@ -50,9 +68,17 @@ class ReadPort:
             ) from None
         self.port: int = self._socket.getsockname()[1]
         self._reads = {
-            path.encode(): (read, printer(method_descriptor(path).output_type))
+            path.encode(): _Read(
+                path.lstrip("/"), read, printer(method_descriptor(path).output_type)
+            )
             for path, read in reads.items()
         }
+        telemetry.meter().create_observable_counter(
+            "eros.shortcut.reads",
+            callbacks=[self._counted],
+            unit="{read}",
+            description="Reads that were asked for the short way",
+        )
         self._authenticator = authenticator
         self._serves = False
         self._server: asyncio.Server | None = None
@@ -82,27 +108,50 @@ class ReadPort:
         for connection in list(self._connections):
             connection.close()
 
+    def _counted(self, _: CallbackOptions) -> Iterable[Observation]:
+        for read in self._reads.values():
+            outcomes = {"hit": read.hits, "unchanged": read.unchanged, "miss": read.misses}
+            for outcome, count in outcomes.items():
+                yield Observation(count, {"method": read.name, "outcome": outcome})
+
     async def _answer(
-        self, path: bytes, query: str, authorization: str | None, known: bytes
+        self, path: bytes, query: str, authorization: str | None, known: bytes, parent: str
     ) -> bytes:
         found = self._reads.get(path)
         if found is None or not self._serves:
             return _NOTHING
-        read, write = found
+        if not parent:
+            return await self._read(found, query, authorization, known)
+        begin = time.time()
+        answer = await self._read(found, query, authorization, known)
+        status = answer[9:12].decode()
+        telemetry.note(
+            f"cached {found.name}", parent, begin, time.time(), **{"http.status_code": status}
+        )
+        return answer
+
+    async def _read(
+        self, found: _Read, query: str, authorization: str | None, known: bytes
+    ) -> bytes:
         try:
             user = await self._authenticator.user(authorization)
-            message = await read(user.user_id, query)
+            message = await found.read(user.user_id, query)
         except ErosError:
-            return _NOTHING  # the call says it better
-        return _NOTHING if message is None else _answer(message, write, known)
+            message = None  # the call says it better
+        if message is None:
+            found.misses += 1
+            return _NOTHING
+        return _answer(message, found, known)
 
 
-def _answer(message: Message, write: Printer, known: bytes) -> bytes:
-    body = write(message)
+def _answer(message: Message, read: _Read, known: bytes) -> bytes:
+    body = read.write(message)
     # As the gateway does it for answers by a call (lua/etag.lua).
     tag = b'"%08x%08x"' % (zlib.crc32(body), zlib.adler32(body))
     if tag in known:
+        read.unchanged += 1
         return b"HTTP/1.1 304 Not Modified\r\netag: W/%s\r\n\r\n" % tag
+    read.hits += 1
     head = b"HTTP/1.1 200 OK\r\netag: W/%s\r\ncontent-length: %d\r\n\r\n" % (tag, len(body))
     return head + body
 
@@ -112,7 +161,7 @@ class _Connection(asyncio.Protocol):
 
     def __init__(
         self,
-        answer: Callable[[bytes, str, str | None, bytes], Awaitable[bytes]],
+        answer: Callable[[bytes, str, str | None, bytes, str], Awaitable[bytes]],
         connections: set[_Connection],
     ) -> None:
         self._answer = answer
@@ -145,7 +194,7 @@ class _Connection(asyncio.Protocol):
         if asked is None or self.task is not None:
             self._refuse()
             return
-        authorization, known = None, b""
+        authorization, known, parent = None, b"", ""
         for line in lines:
             name, colon, value = line.partition(b":")
             if not colon:
@@ -156,17 +205,21 @@ class _Connection(asyncio.Protocol):
                     authorization = value.strip().decode("latin-1")
                 case b"if-none-match":
                     known = value
+                case b"traceparent" if value.endswith(_SAMPLED):
+                    parent = value.strip().decode("latin-1")
                 case b"content-length" | b"transfer-encoding":
                     self._refuse()
                     return
         query = (asked[2] or b"").decode("latin-1")
-        self.task = asyncio.create_task(self._respond(asked[1], query, authorization, known))
+        self.task = asyncio.create_task(
+            self._respond(asked[1], query, authorization, known, parent)
+        )
 
     async def _respond(
-        self, path: bytes, query: str, authorization: str | None, known: bytes
+        self, path: bytes, query: str, authorization: str | None, known: bytes, parent: str
     ) -> None:
         try:
-            answer = await self._answer(path, query, authorization, known)
+            answer = await self._answer(path, query, authorization, known, parent)
         except Exception:  # the call answers instead
             log.exception("unexpected", method=path.decode("latin-1"))
             answer = _NOTHING

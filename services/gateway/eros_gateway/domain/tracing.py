@@ -35,6 +35,12 @@ def tracing(endpoint: str, percent: float) -> Json:
     }
 
 
+def log_tags(endpoint: str) -> list[Json]:
+    """What the access-log stream says of the trace of a request that Envoy answers itself: only its
+    router writes a ``traceparent`` header. Whether it is recorded is in the request id."""
+    return [{"tag": "trace", "value": "00-%TRACE_ID%-%SPAN_ID%"}] if endpoint else []
+
+
 def collectors(endpoint: str) -> list[Json]:
     """The collector as a cluster; none where there is no endpoint."""
     if not endpoint:
