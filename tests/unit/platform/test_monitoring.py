@@ -15,11 +15,14 @@ import yaml
 
 from eros_cli import metric_table
 from eros_cli.paths import CHECKOUT
+from tests.unit.platform.emitted import Emitted
 
 FOLDER = CHECKOUT / "k8s" / "components" / "monitoring"
 DASHBOARDS = sorted((FOLDER / "dashboards").glob("*.json"))
 RUNBOOKS = CHECKOUT / "docs" / "runbooks"
+PLAYED = sorted(Path(__file__).parent.glob("alerts*_test.yaml"))
 #: Of the process, by Prometheus's client, and of Prometheus itself.
+_OF_PROMETHEUS = {"le", "pod", "namespace"}
 _OTHERS = {
     "up",
     "process_resident_memory_bytes",
@@ -67,6 +70,53 @@ def test_dashboards_show_metrics_that_exist() -> None:
     assert seen > 40
 
 
+def test_each_metric_of_ours_is_on_a_dashboard() -> None:
+    shown = {name for _, expression in _targets() for name in _metrics(expression)}
+    for metric in metric_table.told():
+        names = {metric.prometheus + part for part in ("", "_bucket", "_sum", "_count")}
+        assert names & shown, f"{metric.name} is on no dashboard"
+
+
+def _asked_labels() -> Iterator[tuple[str, str, str, str | None]]:
+    """Place, metric, label, and the value that is asked for, if one is."""
+    places = [*_targets(), *((rule["alert"], rule["expr"]) for rule in _rules())]
+    for place, expression in places:
+        for metric, selectors in re.findall(r"\b(\w+)\{([^}]*)\}", expression):
+            for label, how, value in re.findall(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"', selectors):
+                for one in value.split("|") if "~" in how else [value]:
+                    yield place, metric, label, one
+        for found in re.finditer(r"\bby\s*\(([^)]*)\)\s*", expression):
+            for metric in _metrics(_in_parentheses(expression[found.end() :])):
+                for label in found[1].split(","):
+                    yield place, metric, label.strip(), None
+
+
+def _in_parentheses(text: str) -> str:
+    """What an aggregation is of: up to the parenthesis that closes the first."""
+    depth = 0
+    for position, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if not depth:
+            return text[: position + 1]
+    raise ValueError(text)
+
+
+def test_labels_that_are_asked_for_are_those_that_the_code_gives() -> None:
+    """A wrong label is no error to Prometheus: a panel stays empty, an alert never fires."""
+    emitted, asked = Emitted.of_everything(), 0
+    for place, metric, label, value in _asked_labels():
+        of_envoy = metric.startswith("envoy_") and not metric.startswith("envoy_edge_")
+        if label in _OF_PROMETHEUS or metric in _OTHERS or of_envoy:
+            continue
+        values = emitted.values(metric, label)
+        assert values is not None, f"{place}: {metric} has no label {label}"
+        if value is not None:
+            known = any(re.fullmatch(value, each) for each in values)
+            assert known, f"{place}: {metric} never has {label}={value}, but {sorted(values)}"
+        asked += 1
+    assert asked > 60
+
+
 def test_each_dashboard_is_one_for_grafana() -> None:
     assert {path.stem for path in DASHBOARDS} == {
         *("eros-night", "eros-edge", "eros-halts", "eros-assistant")
@@ -82,7 +132,9 @@ def test_each_dashboard_is_one_for_grafana() -> None:
 
 
 def test_alerts_watch_metrics_that_exist() -> None:
-    known = _known()
+    # Envoy's are asked of a real one for the dashboards.
+    shown = {name for _, expression in _targets() for name in _metrics(expression)}
+    known = _known() | {name for name in shown if name.startswith("envoy_")}
     for rule in _rules():
         found = _metrics(rule["expr"])
         assert found, rule["alert"]
@@ -113,14 +165,32 @@ def test_buckets_of_the_promises_exist() -> None:
     assert bounds <= set(MILLISECONDS)
 
 
+def test_each_alert_is_played_silent_and_firing() -> None:
+    asked = [
+        rule
+        for path in PLAYED
+        for test in yaml.safe_load(path.read_text())["tests"]
+        for rule in test["alert_rule_test"]
+    ]
+    alerts = {rule["alert"] for rule in _rules()}
+    assert {rule["alertname"] for rule in asked if rule["exp_alerts"]} == alerts
+    assert {rule["alertname"] for rule in asked if not rule["exp_alerts"]} == alerts
+
+
+def test_each_alert_finds_its_way_to_slack() -> None:
+    """Alertmanager's operator lets a route hear only of its own namespace."""
+    slack = yaml.safe_load((CHECKOUT / "k8s" / "examples" / "slack.yaml").read_text())
+    for rule in _rules():
+        assert rule["labels"]["namespace"] == slack["metadata"]["namespace"], rule["alert"]
+
+
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not on PATH")
 def test_alerts_fire_when_they_should(tmp_path: Path) -> None:
     rules = tmp_path / "rules"
     document = yaml.safe_load((FOLDER / "rules.yaml").read_text())
     rules.write_text(yaml.safe_dump(document["spec"]))
-    played = tmp_path / "tests.yaml"
-    played.write_text(Path(__file__).with_name("alerts_test.yaml").read_text())
-    for command in (["check", "rules", str(rules)], ["test", "rules", str(played)]):
+    played = [str(shutil.copy(path, tmp_path)) for path in PLAYED]
+    for command in (["check", "rules", str(rules)], ["test", "rules", *played]):
         done = subprocess.run(
             ["promtool", *command], cwd=tmp_path, capture_output=True, text=True, check=False
         )
