@@ -46,7 +46,8 @@ from eros_common.phases import IdleThresholds
 from eros_matcher.worker.child import process_cpu_seconds
 from eros_scheduler.core.instructions import Attempt
 from eros_scheduler.core.model import JobKind, Zone
-from eros_scheduler.store_postgres import PostgresJobs, claims_pool
+from eros_scheduler.store_postgres import PostgresJobs
+from eros_scheduler.store_postgres_claims import claims_pool
 
 _KINDS = (JobKind.ANALYZE, JobKind.SCORE, JobKind.MATCH)
 _BATCH = 100

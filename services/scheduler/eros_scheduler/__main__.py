@@ -20,8 +20,9 @@ from eros_scheduler.metrics import NightMetrics
 from eros_scheduler.overview import Counting
 from eros_scheduler.retrying import until_available
 from eros_scheduler.servicer import SchedulerServicer
-from eros_scheduler.store_postgres import PostgresJobs, claims_pool
+from eros_scheduler.store_postgres import PostgresJobs
 from eros_scheduler.store_postgres_audit import PostgresAudit
+from eros_scheduler.store_postgres_claims import claims_pool
 from eros_scheduler.store_postgres_halts import PostgresHalts
 from eros_scheduler.watch import Watch
 from eros_scheduler.work_stream import WorkStreams

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import asyncpg
-from pydantic import SecretStr
 
-from eros_common import postgres
 from eros_common.ids import UserId, WorkerId
 from eros_common.phases import IdleThresholds, Phase
 from eros_scheduler import sql_jobs, sql_reports
@@ -25,39 +23,17 @@ from eros_scheduler.ports import (
     KindCount,
     LeasedRows,
     SleepSnapshot,
-    StoreUnavailableError,
     known_until,
 )
+from eros_scheduler.store_postgres_claims import PostgresClaims
 from eros_scheduler.store_postgres_rows import leased, owned, unavailable
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
-CLAIM_SECONDS = 0.25
-"""For so long a claim may hold the rows that it has found so far."""
-CLAIM_ROUNDS = 8
-"""A claim that met blocked rows, which are set aside then, looks again at most so often."""
 ASLEEP_SAMPLE = 20_000
 """Rows that are looked at for the share of people who sleep."""
 SNAPSHOT_TIMEOUT_SECONDS = 120.0
-
-
-def claims_pool(
-    url: SecretStr | str, *, app: str, size: int
-) -> AbstractAsyncContextManager[asyncpg.Pool]:
-    """Connections for claims alone: given up soon; planned once, as planning one costs as much as
-    an empty one; not waited for until they are on disk: a lease that the server forgets when it
-    dies is one more that ended early."""
-    return postgres.open_pool(
-        url,
-        role="eros_scheduler",
-        app=app,
-        size=size,
-        statement_timeout_seconds=CLAIM_SECONDS,
-        leaves_nothing=True,
-        plans_once=True,
-        waits_for_disk=False,
-    )
 
 
 class PostgresJobs:
@@ -65,46 +41,16 @@ class PostgresJobs:
 
     def __init__(self, pool: asyncpg.Pool, claims: asyncpg.Pool, idle: IdleThresholds) -> None:
         self._pool = pool
-        self._claims = claims
+        self._claims = PostgresClaims(pool, claims)
         self._phase_seconds = [idle.phase1, idle.phase2, idle.phase3]
         self._idle = [self._phase_seconds[RULES[kind].phase - 1] for kind in sorted(RULES)]
 
     async def claim(
         self, attempt: Attempt, *, owner: WorkerId, night: datetime, lease_seconds: float
     ) -> LeasedRows:
-        found: list[asyncpg.Record] = []
-        for _ in range(CLAIM_ROUNDS):
-            try:
-                with unavailable():
-                    *rows, last = await self._claim(
-                        attempt.kind,
-                        attempt.zones,
-                        night,
-                        attempt.limit - len(found),
-                        owner,
-                        lease_seconds,
-                    )
-                    found += rows
-                    if last["behind"]:
-                        await self._claims.execute(sql_jobs.BEHIND, attempt.kind, last["behind"])
-            except StoreUnavailableError:
-                if found:
-                    break  # what is leased is leased
-                raise
-            if not last["aside"] or len(found) == attempt.limit:
-                break
-        return leased(found)
-
-    async def _claim(
-        self, kind: JobKind, zones: Sequence[Zone], *others: object
-    ) -> list[asyncpg.Record]:
-        """A claim that takes long walks over what is dead, with the rows locked that it has found
-        so far, and their people may wake: it is given up, and tried again after walking alone."""
-        try:
-            return await self._claims.fetch(sql_jobs.CLAIM, kind, zones, *others)
-        except asyncpg.QueryCanceledError:
-            await self._pool.execute(sql_jobs.SWEEP, kind, zones)
-        return await self._pool.fetch(sql_jobs.CLAIM, kind, zones, *others)
+        return await self._claims.claim(
+            attempt, owner=owner, night=night, lease_seconds=lease_seconds
+        )
 
     async def renew(self, jobs: Sequence[HeldJob], *, lease_seconds: float) -> LeasedRows:
         with unavailable():
@@ -146,7 +92,7 @@ class PostgresJobs:
             with unavailable():
                 await connection.execute(sql_jobs.SNAPSHOT_OVER)
                 await connection.execute(sql_jobs.SNAPSHOT)
-            yield _PostgresSnapshot(self, connection)
+            yield _PostgresSnapshot(self, self._claims, connection)
         finally:
             await self._pool.release(connection)
 
@@ -243,8 +189,11 @@ class PostgresJobs:
 class _PostgresSnapshot:
     """`SleepSnapshot`: who sleeps goes to a table that only this connection sees."""
 
-    def __init__(self, jobs: PostgresJobs, connection: PoolConnectionProxy) -> None:
+    def __init__(
+        self, jobs: PostgresJobs, claims: PostgresClaims, connection: PoolConnectionProxy
+    ) -> None:
         self._jobs = jobs
+        self._claims = claims
         self._connection = connection
         self._known_until = NOBODY_KNOWN
 
@@ -267,4 +216,5 @@ class _PostgresSnapshot:
                     timeout=SNAPSHOT_TIMEOUT_SECONDS,
                 )
                 await self._connection.execute(sql_jobs.SNAPSHOT_OVER)
+            await self._claims.sweep()
         return owned(rows)

@@ -19,7 +19,8 @@ from eros_scheduler.core.instructions import Attempt
 from eros_scheduler.core.model import JobKind, LeasedRow, Transition, TransitionKind, Zone
 from eros_scheduler.ports import JobStore, JobView
 from eros_scheduler.store_memory import MemoryJobs
-from eros_scheduler.store_postgres import PostgresJobs, claims_pool
+from eros_scheduler.store_postgres import PostgresJobs
+from eros_scheduler.store_postgres_claims import claims_pool
 
 IDLE = IdleThresholds(600, 1800, 3600)
 BERLIN = Zone("Europe/Berlin")

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from eros_common.ids import UserId, WorkerId
-from eros_scheduler import sql_jobs
+from eros_scheduler import sql_claims, sql_jobs
 from eros_scheduler.core.model import LeasedRow, OwnedJob
 from eros_scheduler.ports import JobState
 from tests.ports.scheduler.stores import (
@@ -227,7 +227,7 @@ async def test_a_claim_that_takes_long_lets_go_and_walks_alone_first(
                 while not await real.admin.fetchval(
                     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
                     " AND datname = current_database() AND query = $1",
-                    sql_jobs.SWEEP,
+                    sql_claims.SWEEP,
                 ):
                     await asyncio.sleep(0.005)
         assert [row.user_id for row in await claiming] == [one]
@@ -244,7 +244,7 @@ async def test_a_claim_that_the_server_forgot_has_given_out_no_fence_that_comes_
     for _ in range(3):
         transaction = real.admin.transaction()
         await transaction.start()
-        row, _ = await real.admin.fetch(sql_jobs.CLAIM, *claim)
+        row, _ = await real.admin.fetch(sql_claims.CLAIM, *claim)
         tokens.add(row["token"])
         await transaction.rollback()
     (kept,) = await real.claim(ANALYZE)

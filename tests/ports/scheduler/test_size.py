@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from eros_common.ids import WorkerId
-from eros_scheduler import sql_jobs
+from eros_scheduler import sql_claims
 from eros_scheduler.core.model import Zone
 from tests.ports.scheduler.stores import ANALYZE, DUE, MATCH, NEXT, NIGHT, PostgresStores
 
@@ -69,7 +69,7 @@ async def claim(real: PostgresStores, plan: str, kind: int) -> Any:
     zones = ", ".join(f"'{zone}'" for zone in ZONES)
     await real.admin.execute(f"SET plan_cache_mode = force_{plan}_plan")
     await real.admin.execute(
-        "PREPARE claim(smallint, text[], timestamptz, bigint, text, float8) AS " + sql_jobs.CLAIM
+        "PREPARE claim(smallint, text[], timestamptz, bigint, text, float8) AS " + sql_claims.CLAIM
     )
     try:
         text = await real.admin.fetchval(
@@ -137,7 +137,17 @@ async def test_a_claim_that_finds_nothing_looks_at_next_to_nothing(
 ) -> None:
     await full.admin.execute("UPDATE scheduler.jobs SET due_at = $1 WHERE state = 'q'", NEXT)
     # What a vacuum cleans away, whoever walks over it first marks, too.
-    await full.admin.execute(sql_jobs.SWEEP, ANALYZE, ZONES)
+    await full.admin.execute(sql_claims.SWEEP, ANALYZE, ZONES)
     claimed = await claim(full, plan, ANALYZE)
+    assert claimed["Actual Rows"] == 1
+    assert pages(claimed) <= EMPTY_PAGES
+
+
+async def test_a_claim_after_a_snapshot_that_wakes_everybody_does_not_walk_over_them(
+    full: PostgresStores,
+) -> None:
+    async with full.jobs.snapshot() as snapshot:
+        await snapshot.finish()
+    claimed = await claim(full, "generic", ANALYZE)
     assert claimed["Actual Rows"] == 1
     assert pages(claimed) <= EMPTY_PAGES
