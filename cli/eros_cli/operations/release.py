@@ -20,6 +20,9 @@ _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _ENTRY: Final = re.compile(
     r"(?P<head>  - name: (?P<name>eros/[a-z-]+)\n)    newName: \S+\n    digest: \S+\n"
 )
+#: What runs the migrations, and the name that its job has in this release: no job can be changed.
+_MIGRATIONS: Final = "eros/migrations"
+_JOB: Final = re.compile(r"(?P<head>path: /metadata/name, value: migrations-)[0-9a-f]{12}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +51,18 @@ def images_of(kustomization: Path) -> tuple[str, ...]:
 
 
 def write_digests(kustomization: Path, pushed: dict[str, Pushed]) -> None:
-    """Puts them into the overlay and leaves everything else as it is."""
+    """Puts them into the overlay, names the migrations' job after its image, and leaves everything
+    else as it is. Raises MeshError."""
 
     def entry(match: re.Match[str]) -> str:
         one = pushed[match["name"]]
         return f"{match['head']}    newName: {one.repository}\n    digest: {one.digest}\n"
 
     text = _ENTRY.sub(entry, kustomization.read_text("utf-8"))
+    named = pushed[_MIGRATIONS].digest.removeprefix("sha256:")[:12]
+    text, jobs = _JOB.subn(rf"\g<head>{named}", text)
+    if jobs != 1:
+        raise MeshError(f"{kustomization} gives the migrations' job no name of its own")
     draft = kustomization.with_name(f".{kustomization.name}.new")
     draft.write_text(text, "utf-8")
     written = {

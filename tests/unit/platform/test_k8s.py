@@ -202,6 +202,50 @@ def test_commands_are_the_modules_of_the_images() -> None:
         assert re.search(rf"^COPY .*{package}", stage, re.MULTILINE), f"{image} has no {package}"
 
 
+def test_no_manifest_says_otherwise_than_its_image() -> None:
+    """The image has its kernels, its trained head and its paths; a variable would hide them."""
+    said = set(re.findall(r"(?<=[\s])([A-Z_]+)=", "".join(_image_environment())))
+    assert {"EROS_ASSISTANT_HEAD_DIR", "PYTHONPATH"} <= said
+    for container in containers("production"):
+        assert not said & container.settings.keys(), container.name
+
+
+def _image_environment() -> list[str]:
+    return re.findall(r"^ENV( .+)$", (CHECKOUT / "Dockerfile").read_text(), re.MULTILINE)
+
+
+def test_the_first_two_steps_of_an_installation_stand_alone() -> None:
+    """What the migrations' pod refers to is applied before it, by label and by Argo CD's waves."""
+    (job,) = objects("Job").values()
+    pod = job["spec"]["template"]["spec"]
+    needed = (
+        *(("Namespace", "eros"), ("ServiceAccount", pod["serviceAccountName"])),
+        ("PriorityClass", pod["priorityClassName"]),
+    )
+    wave = "argocd.argoproj.io/sync-wave"
+    for kind, name in needed:
+        found = objects(kind)[name]["metadata"]
+        assert found["labels"]["app.kubernetes.io/name"] == "shared"
+        assert int(found["annotations"][wave]) < int(job["metadata"]["annotations"][wave]) < 0
+
+
+def test_a_release_has_a_job_of_its_own() -> None:
+    assert re.fullmatch(r"migrations-[0-9a-f]{12}", *objects("Job"))
+
+
+def test_a_laptop_has_room() -> None:
+    """Two cores and 4 GiB, of which the cluster itself takes some."""
+    cores = memory = 0.0
+    for document in overlay("local"):
+        if document["kind"] in ("Deployment", "StatefulSet"):
+            for container in document["spec"]["template"]["spec"]["containers"]:
+                asked = container["resources"]["requests"]
+                cores += document["spec"].get("replicas", 1) * float(asked["cpu"].rstrip("m")) / 1e3
+                memory += int(asked["memory"].removesuffix("Mi"))
+    assert cores < 1.0
+    assert memory < 2560
+
+
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_every_pod_is_restricted(name: str) -> None:
     for container in containers(name):
@@ -251,7 +295,7 @@ def test_what_a_halt_passes_through_is_guaranteed(name: str) -> None:
 
 def test_there_is_time_to_stop() -> None:
     for container in containers("production"):
-        if container.workload == "migrations":
+        if container.name == "migrations":
             continue
         grace = container.pod["terminationGracePeriodSeconds"]
         waits = container.spec.get("lifecycle", {}).get("preStop", {}).get("sleep", {})

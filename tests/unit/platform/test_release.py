@@ -22,10 +22,14 @@ def overlay(tmp_path: Path) -> Path:
     return Path(shutil.copy(PRODUCTION, tmp_path / "kustomization.yaml"))
 
 
+def digest(name: str) -> str:
+    return "sha256:" + f"{len(name):02x}" * 32
+
+
 def pushed(folder: Path, name: str, **fields: str) -> None:
     data = {
         "image.name": f"{REGISTRY}/{name}:1.2,{REGISTRY}/{name}:1",
-        "containerimage.digest": f"sha256:{len(name):064x}",
+        "containerimage.digest": digest(name),
         **fields,
     }
     (folder / f"{name}.json").write_text(json.dumps(data))
@@ -42,10 +46,24 @@ def test_every_image_and_nothing_else_is_changed(overlay: Path, tmp_path: Path) 
     for one in yaml.safe_load(after)["images"]:
         short = one["name"].partition("/")[2]
         assert one["newName"] == f"{REGISTRY}/{short}"
-        assert one["digest"] == f"sha256:{len(short):064x}"
-    changed = ("    newName:", "    digest:")
+        assert one["digest"] == digest(short)
+    assert "path: /metadata/name, value: migrations-0a0a0a0a0a0a}" in after
+    changed = ("    newName:", "    digest:", "      - {op: replace, path: /metadata/name,")
     kept = [line for line in before.splitlines() if not line.startswith(changed)]
     assert [line for line in after.splitlines() if not line.startswith(changed)] == kept
+
+
+def test_a_job_that_would_have_the_last_releases_name_is_refused(
+    overlay: Path, tmp_path: Path
+) -> None:
+    """Its template cannot be changed: applying it would fail."""
+    overlay.write_text(overlay.read_text().replace("value: migrations-", "value: schema-"))
+    for image in images_of(overlay):
+        pushed(tmp_path, image.partition("/")[2])
+    before = overlay.read_text()
+    with pytest.raises(MeshError, match="no name of its own"):
+        write_digests(overlay, read_pushed(tmp_path, images_of(overlay)))
+    assert overlay.read_text() == before
 
 
 @pytest.mark.parametrize(
