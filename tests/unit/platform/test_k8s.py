@@ -230,7 +230,8 @@ def test_the_first_two_steps_of_an_installation_stand_alone() -> None:
 
 
 def test_a_release_has_a_job_of_its_own() -> None:
-    assert re.fullmatch(r"migrations-[0-9a-f]{12}", *objects("Job"))
+    (job,) = objects("Job")
+    assert re.fullmatch(r"migrations-[0-9a-f]{12}", job)
 
 
 def test_a_laptop_has_room() -> None:

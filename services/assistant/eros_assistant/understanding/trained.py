@@ -44,7 +44,9 @@ def trained_head(folder: Path | None) -> Head:
     log.info("training", file=str(path))
     try:
         chosen.mkdir(parents=True, exist_ok=True)
-        _train_apart(path)
+        # Said before the seconds of training, and by this process: the other's failure is no OSError.
+        with tempfile.TemporaryFile(dir=chosen):
+            _train_apart(path)
         found = _read(path)
     except OSError as error:
         log.warning("cannot_keep", file=str(path), error=str(error))
@@ -107,6 +109,8 @@ def train_to(path: Path) -> None:
             # Half precision changes no answer and halves the file.
             of_features=head.of_features.astype(np.float16),
         )
+        # Images are built as root and run as somebody else; a temporary file is its maker's alone.
+        os.fchmod(file.fileno(), 0o644)
     Path(file.name).replace(path)
 
 
