@@ -19,6 +19,9 @@ AUTHORIZATION_KEY: Final = "authorization"
 DEFAULT_TIMEOUT_SECONDS: Final = 10.0
 PING_SECONDS: Final = 20.0
 MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
+LOOK_UP_AGAIN_MS: Final = 1000
+"""How soon names are asked for again when an address has gone; gRPC's own 30 s are longer than pods
+take to be replaced, and until then nobody calls the new ones."""
 
 Metadata = Iterable[tuple[str, str | bytes]]
 
@@ -69,6 +72,7 @@ def open_channel(
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", max_message_bytes),
+        ("grpc.dns_min_time_between_resolutions_ms", LOOK_UP_AGAIN_MS),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 2000),
     ]
