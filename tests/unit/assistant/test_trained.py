@@ -15,7 +15,7 @@ from eros_assistant.understanding.head import Head
 def test_who_did_not_make_it_can_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An image is built as root and run as another."""
     head = Head(np.ones((2, 3), np.float32), np.ones((2, 4), np.float32))
-    monkeypatch.setattr(trained, "train_head", lambda phrases: head)
+    monkeypatch.setattr(trained, "train_head", lambda _: head)
     trained.train_to(tmp_path / "intents.npz")
     assert (tmp_path / "intents.npz").stat().st_mode & 0o777 == 0o644
     assert [path.name for path in tmp_path.iterdir()] == ["intents.npz"]
@@ -25,7 +25,7 @@ def test_where_nothing_can_be_kept_it_is_made_for_the_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = Head(np.ones((2, 3), np.float32), np.ones((2, 4), np.float32))
-    monkeypatch.setattr(trained, "train_head", lambda phrases: head)
+    monkeypatch.setattr(trained, "train_head", lambda _: head)
     trained.train_to(tmp_path / "intents.npz")
     asked: list[Path] = []
 

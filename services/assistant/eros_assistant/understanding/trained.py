@@ -44,7 +44,7 @@ def trained_head(folder: Path | None) -> Head:
     log.info("training", file=str(path))
     try:
         chosen.mkdir(parents=True, exist_ok=True)
-        # Said before the seconds of training, and by this process: the other's failure is no OSError.
+        # Said before the seconds of training: the other process's failure is no OSError.
         with tempfile.TemporaryFile(dir=chosen):
             _train_apart(path)
         found = _read(path)
