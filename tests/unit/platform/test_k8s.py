@@ -329,6 +329,17 @@ def test_workers_give_way_and_follow_the_jobs() -> None:
         assert replicas is None or name in ("activity", "scheduler")
 
 
+@pytest.mark.parametrize("name", ["staging", "production"])
+def test_gateways_are_taken_away_seldom_and_many_at_a_time(name: str) -> None:
+    """Whenever some end, everybody's work rests for a minute (ADR 0202)."""
+    down = objects("HorizontalPodAutoscaler", name)["gateway"]["spec"]["behavior"]["scaleDown"]
+    assert down["stabilizationWindowSeconds"] == 3600  # the most that there is
+    [policy] = down["policies"]
+    assert policy["type"] == "Percent"
+    assert policy["value"] >= 50
+    assert policy["periodSeconds"] == 1800
+
+
 def test_an_unknown_field_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         manifests, "build", lambda _: "apiVersion: v1\nkind: Service\nspec: {clusterIp: None}\n"
