@@ -83,6 +83,37 @@ def test_an_entry_of_an_ended_session_has_a_number_and_no_life() -> None:
     assert list(numbers.values()) == [[1, 2, 3]]
 
 
+_IDS = f"{'a' * 32}-{'b' * 16}"
+
+
+@pytest.mark.parametrize(
+    ("header", "tag", "request_id", "trace"),
+    [
+        (f"00-{_IDS}-01", f"00-{_IDS}", "", f"00-{_IDS}-01"),
+        (f"00-{_IDS}-00", f"00-{_IDS}", "ada270fe-56fd-9831-9d83-7318694d495f", ""),
+        # Envoy has answered: its router wrote no header.
+        ("", f"00-{_IDS}", "ada270fe-56fd-9831-9d83-7318694d495f", f"00-{_IDS}-01"),
+        ("", f"00-{_IDS}", "ada270fe-56fd-4831-9d83-7318694d495f", ""),
+        ("", f"00-{_IDS}", "9", ""),
+        ("", "00--", "ada270fe-56fd-9831-9d83-7318694d495f", ""),
+        ("", "", "ada270fe-56fd-9831-9d83-7318694d495f", ""),
+    ],
+)
+def test_only_what_is_recorded_carries_its_trace(
+    header: str, tag: str, request_id: str, trace: str
+) -> None:
+    message = als_pb2.StreamAccessLogsMessage()
+    entry = message.http_logs.log_entry.add()
+    entry.common_properties.metadata.filter_metadata["eros"].update({"user": str(new_user_id())})
+    if header:
+        entry.request.request_headers["traceparent"] = header
+    if tag:
+        entry.common_properties.custom_tags["trace"] = tag
+    entry.request.request_id = request_id
+    [interaction], _ = meaning(message, FakeClock())
+    assert interaction.trace == trace
+
+
 def _request(*signs: tuple[UserId, float, str]) -> pb.TakeSignsRequest:
     lines = (f"{user}{round(wall * 1000)}{session}" for user, wall, session in signs)
     return pb.TakeSignsRequest(signs="\n".join(lines))
