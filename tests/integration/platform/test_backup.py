@@ -12,24 +12,71 @@ from eros_cli.mesh.migrations import migrate
 from eros_cli.operations.backup import back_up, restore
 from tests.support.stores import empty_database
 
+_NIGHT = (Path(__file__).parent / "night.sql").read_text("utf-8")
+_FILLED = {
+    *("accounts.users", "accounts.profiles", "accounts.sessions", "accounts.refresh_tokens"),
+    *("matcher.models", "matcher.features", "matcher.vectors", "matcher.matches"),
+    *("matcher.recommendations", "matcher.actions", "matcher.decisions"),
+    *("assistant.conversations", "assistant.messages"),
+    *("scheduler.jobs", "scheduler.zones", "scheduler.audit", "scheduler.halts"),
+}
+
+
+async def _told(connection: asyncpg.Connection) -> dict[str, tuple[int, str]]:
+    """Every table, partitions too, by count and checksum; every sequence by its last number."""
+    found: dict[str, tuple[int, str]] = {}
+    tables = await connection.fetch(
+        """
+        SELECT c.oid::regclass::text AS name FROM pg_class c
+        WHERE c.relnamespace::regnamespace::text = ANY ($1) AND c.relkind IN ('r', 'p')
+        """,
+        ["accounts", "scheduler", "matcher", "assistant"],
+    )
+    for (name,) in tables:
+        digest = "coalesce(md5(string_agg(md5(t::text), '' ORDER BY md5(t::text))), '')"
+        query = f"SELECT count(*) AS rows, {digest} AS digest FROM {name} t"  # noqa: S608 - catalog
+        (row,) = await connection.fetch(query)
+        found[name] = row["rows"], row["digest"]
+    sequences = (
+        "SELECT schemaname || '.' || sequencename, coalesce(last_value, 0) FROM pg_sequences"
+    )
+    for name, last in await connection.fetch(sequences):
+        found[name] = (last, "")
+    return found
+
 
 async def test_back_and_forth(postgres_url: str, postgres_server_url: str, tmp_path: Path) -> None:
     connection = await asyncpg.connect(postgres_url)
-    query = "INSERT INTO scheduler.zones SELECT 'zone ' || n FROM generate_series(1, 1000) n"
-    await connection.execute(query)
-    counts = "SELECT (SELECT count(*) FROM scheduler.zones), (SELECT count(*) FROM scheduler.jobs)"
-    before = await connection.fetchrow(counts)
+    await connection.execute(_NIGHT)
+    before = await _told(connection)
+    assert {name for name in _FILLED if not before[name][0]} == set()
+    checkpoints = "SELECT count(checkpoint), sum(octet_length(checkpoint)) FROM scheduler.jobs"
+    [(kept, size)] = await connection.fetch(checkpoints)
+    assert (kept, size) == (100, 140_000)
     file = tmp_path / "backup"
     assert await back_up(postgres_url, file) == file.stat().st_size > 0
     assert file.stat().st_mode & 0o777 == 0o600
+    # What comes after it is not in it.
+    await connection.execute("DELETE FROM matcher.matches")
     await connection.close()
 
     async with empty_database(postgres_server_url, "restored") as url:
         await restore(url, file)
         connection = await asyncpg.connect(url)
-        # As a service reads it: what it may do came back too.
+        assert await _told(connection) == before
+        # As services use it: what they may do came back too, and numbers go on.
         await connection.execute("SET ROLE eros_scheduler")
-        assert await connection.fetchrow(counts) == before
+        await connection.execute(
+            "INSERT INTO scheduler.audit (event, kind, users, tokens) VALUES (1, 1, '{}', '{}')"
+        )
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute("DELETE FROM scheduler.audit")
+        await connection.execute("RESET ROLE; SET ROLE eros_matcher")
+        number = await connection.fetchval(
+            "INSERT INTO matcher.actions (user_id, other_id, match_id, action, at) SELECT user_id,"
+            " other_id, match_id, 2, now() FROM matcher.matches LIMIT 1 RETURNING id"
+        )
+        assert number == before["matcher.actions"][0] + 1
         await connection.close()
         assert await migrate(url) == []
         with pytest.raises(MeshError, match="not empty"):
