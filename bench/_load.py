@@ -22,7 +22,9 @@ from pathlib import Path
 from random import Random
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_RETRY_AFTER = re.compile(rb"\r\nretry-after: *\d+(\r\n|$)", re.IGNORECASE)
 _HEAD_END = b"\r\n\r\n"
+_ERROR = ("code", "message", "requestId")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Order:
     rate: float = 0.0
     seed: int = 1
     kept: bool = False
+    core: int | None = None
+    """The one to run on, of whatever is free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,9 @@ class Outcome:
     latencies: list[float] = field(default_factory=list)
     statuses: dict[str, int] = field(default_factory=dict)
     served: list[float] = field(default_factory=list)
+    misshapen: int = 0
+    """Refusals that are not in the one error shape, or 503 or 429 and do not say when to come
+    back."""
 
     @property
     def count(self) -> int:
@@ -107,7 +114,7 @@ class _Connection:
         self.socket.sendall(next(self.texts))
 
     def receive(self) -> bytes | None:
-        """The status, once the answer is whole."""
+        """The answer, once it is whole."""
         part = self.socket.recv(262_144)
         if not part:
             raise ConnectionError(f"the server hung up; it had said {self.answer[:200]!r}")
@@ -120,9 +127,20 @@ class _Connection:
             raise ConnectionError(f"an answer without a length: {self.answer[:200]!r}")
         if len(self.answer) < head + len(_HEAD_END) + int(length[1]):
             return None
-        status = self.answer[9:12]
-        self.answer = b""
-        return status
+        answer, self.answer = self.answer, b""
+        return answer
+
+
+def _is_refusal(status: str, answer: bytes) -> bool:
+    head, _, body = answer.partition(_HEAD_END)
+    if status in ("429", "503") and not _RETRY_AFTER.search(head):
+        return False
+    try:
+        said = json.loads(body)
+        error = said["error"]
+        return said["success"] is False and all(error[name] for name in _ERROR)
+    except (ValueError, TypeError, KeyError):
+        return False
 
 
 def _carry_out(order: Order) -> Outcome:
@@ -141,6 +159,7 @@ def _carry_out(order: Order) -> Outcome:
     latencies: list[float] = []
     served: list[float] = []
     statuses: Counter[str] = Counter()
+    misshapen = 0
     started = time.perf_counter()
     end = started + order.seconds
     due = started
@@ -165,18 +184,21 @@ def _carry_out(order: Order) -> Outcome:
         # epoll sleeps in whole milliseconds: the last one is spent asking.
         for file, _ in poller.poll(0 if patience < 0.001 else patience - 0.001):
             connection = by_file[file]
-            status = connection.receive()
-            if status is not None:
+            answer = connection.receive()
+            if answer is not None:
                 latency = (time.perf_counter() - connection.began) * 1000
                 latencies.append(latency)
-                if status == b"200":
+                status = answer[9:12].decode()
+                if status == "200":
                     served.append(latency)
-                statuses[status.decode()] += 1
+                elif status >= "400" and not _is_refusal(status, answer):
+                    misshapen += 1
+                statuses[status] += 1
                 free.append(connection)
                 busy -= 1
     for connection in by_file.values():
         connection.socket.close()
-    return Outcome(time.perf_counter() - started, latencies, dict(statuses), served)
+    return Outcome(time.perf_counter() - started, latencies, dict(statuses), served, misshapen)
 
 
 def cpu_seconds(pids: Sequence[int]) -> list[float]:
@@ -195,7 +217,10 @@ def _cpu(tasks: Path) -> float:
 
 
 def main() -> None:
-    outcome = _carry_out(Order(**json.load(sys.stdin)))
+    order = Order(**json.load(sys.stdin))
+    if order.core is not None:
+        os.sched_setaffinity(0, {order.core})
+    outcome = _carry_out(order)
     json.dump(asdict(outcome), sys.stdout)
 
 
