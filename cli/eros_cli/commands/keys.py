@@ -29,6 +29,24 @@ def register(app: typer.Typer) -> None:
 
         _tell([add_signing_key(folder)])
 
+    @keys.command()
+    def renew(folder: Folder, service: Annotated[str, typer.Argument(help="Whose key.")]) -> None:
+        """Give a service another key while all goes on, in two steps: call it twice."""
+        from eros_cli.operations.keyset import renew_service_key
+
+        written = renew_service_key(folder, service)
+        _tell(written)
+        if any(path.name == f"{service}.next.pem" for path in written):
+            print(
+                "Next: put services/jwks.json where every service reads it (eros-jwks), wait until"
+                " it is there (two minutes), and call this again."
+            )
+        else:
+            print(
+                f"Next: put services/{service}.pem where {service} reads it (eros-key-{service}),"
+                f" restart {service}, delete services/{service}.old.pem and `eros keys make`."
+            )
+
 
 def _tell(paths: Sequence[Path]) -> None:
     print("\n".join(f"wrote {path}" for path in paths) or "nothing was missing")

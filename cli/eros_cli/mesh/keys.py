@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from eros_cli.embedded.secret import write_secret
 from eros_cli.mesh.data_dir import DataDir
-from eros_common.auth.keyfiles import jwks, private_pem, read_private_key
+from eros_common.auth.keyfiles import jwks, private_pem, read_private_key, service_kid
 
 #: Everyone who calls another service, the operator being whoever types the command.
 IDENTITIES = (
@@ -31,7 +31,8 @@ def ensure_keys(data: DataDir) -> None:
         path = data.service_keys / f"{identity}.pem"
         if not path.exists():
             write_secret(path, private_pem(Ed25519PrivateKey.generate()).decode())
-        public[identity] = read_private_key(path).public_key()
+        key = read_private_key(path).public_key()
+        public[service_kid(identity, key)] = key
     document = jwks(public)
     if not data.service_jwks.exists() or data.service_jwks.read_text() != document:
         write_secret(data.service_jwks, document)

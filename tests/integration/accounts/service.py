@@ -117,7 +117,7 @@ class Starter:
         self.keys.mkdir()
         self.put_key("first")
         self._tokens = TestTokens()
-        public = {name: key.public_key() for name, key in self._tokens.service_keys.items()}
+        public = self._tokens.service_jwks()
         services = folder / "services.json"
         services.write_text(jwks(public))
         key = folder / "accounts.pem"

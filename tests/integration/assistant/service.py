@@ -189,9 +189,7 @@ async def start(
         key = folder / "assistant.pem"
         key.write_bytes(private_pem(tokens.service_keys["assistant"]))
         services = folder / "services.json"
-        services.write_text(
-            jwks({name: one.public_key() for name, one in tokens.service_keys.items()})
-        )
+        services.write_text(jwks(tokens.service_jwks()))
         read = config.read(
             AssistantSettings,
             listen="127.0.0.1:0",

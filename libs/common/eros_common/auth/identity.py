@@ -8,7 +8,7 @@ from typing import Final
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from eros_common.auth.keyfiles import read_private_key
+from eros_common.auth.keyfiles import read_private_key, service_kid
 from eros_common.auth.tokens import ALGORITHM, SERVICE_ISSUER_PREFIX
 from eros_common.clocks import Clock, SystemClock
 
@@ -22,6 +22,7 @@ class ServiceIdentity:
     def __init__(self, name: str, key: Ed25519PrivateKey, *, clock: Clock | None = None) -> None:
         self.name = name
         self._key = key
+        self._kid = service_kid(name, key.public_key())
         self._clock = clock or SystemClock()
         self._tokens: dict[str, tuple[str, float]] = {}
 
@@ -48,7 +49,7 @@ class ServiceIdentity:
             "iat": int(now),
             "exp": expires,
         }
-        token = jwt.encode(claims, self._key, algorithm=ALGORITHM, headers={"kid": self.name})
+        token = jwt.encode(claims, self._key, algorithm=ALGORITHM, headers={"kid": self._kid})
         self._tokens[audience] = (token, expires)
         return token
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,6 +34,17 @@ def read_private_key(path: Path) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise ValueError(f"{path} holds no Ed25519 key")  # noqa: TRY004 - the content is wrong
     return key
+
+
+def service_kid(name: str, key: Ed25519PublicKey) -> str:
+    """What a key of a service is called: the service and a fingerprint, so that a service may have
+    two while one takes the other's place."""
+    return f"{name}.{hashlib.sha256(key.public_bytes_raw()).hexdigest()[:16]}"
+
+
+def service_of(kid: str) -> str:
+    """Whose key it is."""
+    return kid.partition(".")[0]
 
 
 def jwks(keys: Mapping[str, Ed25519PublicKey]) -> str:

@@ -9,6 +9,7 @@ from uuid import UUID
 import jwt
 
 from eros_common.auth.context import UserIdentity
+from eros_common.auth.keyfiles import service_of
 from eros_common.auth.keys import KeySource
 from eros_common.clocks import Clock, SystemClock
 from eros_common.errors import Unauthenticated
@@ -120,8 +121,8 @@ class UserTokens(_Verifier[UserIdentity]):
 
 
 class ServiceTokens(_Verifier[str]):
-    """Identities of services: ``iss=eros-service:<name>`` signed by the key whose kid is that
-    name, ``aud`` the called service. ``verify`` gives the name."""
+    """Identities of services: ``iss=eros-service:<name>`` signed by a key whose kid begins with
+    that name (``keyfiles.service_kid``), ``aud`` the called service. ``verify`` gives the name."""
 
     def __init__(self, keys: KeySource, *, audience: str, clock: Clock | None = None) -> None:
         super().__init__(
@@ -148,9 +149,10 @@ def _read_user(kid: str, claims: dict[str, Any]) -> UserIdentity:  # noqa: ARG00
 
 def _read_service(kid: str, claims: dict[str, Any]) -> str:
     # The key belongs to one service: it may speak for no other.
-    if claims["iss"] != SERVICE_ISSUER_PREFIX + kid:
+    name = service_of(kid)
+    if claims["iss"] != SERVICE_ISSUER_PREFIX + name:
         raise Unauthenticated("the token's key is not its issuer's")
-    return kid
+    return name
 
 
 def _seconds(claims: dict[str, Any], name: str) -> float:

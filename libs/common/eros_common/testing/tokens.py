@@ -6,9 +6,10 @@ from collections.abc import Container, Iterable
 from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from eros_common.auth import Authenticator, ServiceIdentity, ServiceTokens, StaticKeys, UserTokens
+from eros_common.auth.keyfiles import service_kid
 from eros_common.auth.tokens import ALGORITHM, USER_AUDIENCE, USER_ISSUER
 from eros_common.clocks import Clock, SystemClock
 from eros_common.ids import UserId, new_session_id
@@ -72,9 +73,14 @@ class TestTokens:
     def user_keys(self) -> StaticKeys:
         return StaticKeys({KID: self.user_key.public_key()})
 
+    def service_jwks(self) -> dict[str, Ed25519PublicKey]:
+        """Public keys of the services by kid."""
+        public = {name: key.public_key() for name, key in self.service_keys.items()}
+        return {service_kid(name, key): key for name, key in public.items()}
+
     def auth(self, audience: str = "test", *, revoked: Container[str] = ()) -> Authenticator:
         """Believes these tokens, for the service ``audience``."""
-        services = {name: key.public_key() for name, key in self.service_keys.items()}
+        services = self.service_jwks()
         return Authenticator(
             UserTokens(self.user_keys(), clock=self.clock),
             ServiceTokens(StaticKeys(services), audience=audience, clock=self.clock),
