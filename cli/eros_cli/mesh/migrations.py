@@ -34,6 +34,12 @@ def _migrate(database_url: str, directory: Path) -> Sequence[str]:
     except Exception as error:  # noqa: BLE001 - yoyo lets each driver's own errors through
         raise MeshError(f"the database of DATABASE_URL cannot be reached: {error}") from None
     try:
+        encoding = backend.connection.info.parameter_status("server_encoding")
+        if encoding != "UTF8":
+            raise MeshError(
+                f"the database of DATABASE_URL keeps its text in {encoding}; make it anew with "
+                "ENCODING 'UTF8': names and messages are of all languages"
+            )
         history = yoyo.read_migrations(str(directory))
         try:
             with backend.lock(timeout=_LOCK_SECONDS):

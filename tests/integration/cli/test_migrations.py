@@ -14,6 +14,7 @@ from eros_cli import migration_rules
 from eros_cli.mesh.faults import MeshError
 from eros_cli.mesh.migrations import migrate
 from eros_cli.paths import MIGRATIONS
+from tests.support.stores import fresh_database
 
 
 def test_numbers_are_unique_and_give_the_order() -> None:
@@ -94,3 +95,11 @@ async def test_a_migration_that_cannot_get_its_lock_gives_up(
         assert await migrate(postgres_url, history) == ["9996.column"]
     finally:
         await reader.close()
+
+
+async def test_a_database_of_bytes_is_refused(postgres_server_url: str) -> None:
+    provider = "LOCALE_PROVIDER libc LC_COLLATE 'C' LC_CTYPE 'C'"
+    ascii_only = f"template0 ENCODING 'SQL_ASCII' {provider}"
+    async with fresh_database(postgres_server_url, "of_bytes", ascii_only) as url:
+        with pytest.raises(MeshError, match="keeps its text in SQL_ASCII"):
+            await migrate(url)
