@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -16,6 +17,7 @@ import yaml
 from eros_cli import metric_table
 from eros_cli.paths import CHECKOUT
 from tests.unit.platform.emitted import Emitted
+from tests.unit.platform.manifests import CONTAINERS, containers, needs_builder, overlay
 
 FOLDER = CHECKOUT / "k8s" / "components" / "monitoring"
 DASHBOARDS = sorted((FOLDER / "dashboards").glob("*.json"))
@@ -182,6 +184,28 @@ def test_each_alert_finds_its_way_to_slack() -> None:
     slack = yaml.safe_load((CHECKOUT / "k8s" / "examples" / "slack.yaml").read_text())
     for rule in _rules():
         assert rule["labels"]["namespace"] == slack["metadata"]["namespace"], rule["alert"]
+
+
+@needs_builder
+@pytest.mark.parametrize("name", ["staging", "production"])
+def test_traces_and_metrics_are_sent_where_network_policies_let_them(name: str) -> None:
+    ours = [container for container in containers(name) if container.name in CONTAINERS]
+    assert len(ours) == len(CONTAINERS)
+    for container in ours:
+        endpoint = urlsplit(container.settings["OTEL_EXPORTER_OTLP_ENDPOINT"])
+        assert endpoint.hostname is not None
+        _, _, namespace = endpoint.hostname.partition(".")
+        assert _may_send(name, namespace, endpoint.port), container.name
+
+
+def _may_send(name: str, namespace: str, port: int | None) -> bool:
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    return any(
+        {"namespaceSelector": selector} in rule["to"] and port in [p["port"] for p in rule["ports"]]
+        for policy in overlay(name)
+        if policy["kind"] == "NetworkPolicy" and policy["metadata"]["name"] == "telemetry"
+        for rule in policy["spec"]["egress"]
+    )
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not on PATH")
