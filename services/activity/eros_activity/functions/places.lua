@@ -90,3 +90,11 @@ local function cross(people, state, name, mark, horizon, page)
   end
   return found, false
 end
+
+-- The ids of a list id, instant, id, instant …, at most a page of them: one command for all of them
+-- costs little more than what it does for one.
+local function ids_of(found)
+  local ids = {}
+  for i = 1, #found, 2 do ids[#ids + 1] = found[i] end
+  return ids
+end

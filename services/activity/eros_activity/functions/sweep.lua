@@ -58,7 +58,7 @@ local function sweep(keys, args)
     local sleep, session = marks(state)
     local ended, crossed
     ended, more_sessions = cross(people, state, 'session', session, session_horizon, page)
-    for i = 1, #ended, 2 do redis.call('HDEL', sessions, ended[i]) end
+    if #ended > 0 then redis.call('HDEL', sessions, unpack(ids_of(ended))) end
     crossed, more = cross(people, state, 'sleep', sleep, sleep_horizon, page)
     for i = 1, #crossed, 2 do
       asleep[#asleep + 1] = struct.pack('<c16d', crossed[i], tonumber(crossed[i + 1]))
@@ -92,11 +92,11 @@ end
 local function forget(keys, args)
   local people, sessions, events = unpack(keys)
   local found = redis.call('ZRANGEBYSCORE', people, '-inf', args[1], 'WITHSCORES', 'LIMIT', 0, args[2])
-  local records = {}
-  for i = 1, #found, 2 do
-    redis.call('ZREM', people, found[i])
-    redis.call('HDEL', sessions, found[i])
-    records[#records + 1] = struct.pack('<c16d', found[i], tonumber(found[i + 1]))
+  local ids, records = ids_of(found), {}
+  for i, id in ipairs(ids) do records[i] = struct.pack('<c16d', id, tonumber(found[2 * i])) end
+  if #ids > 0 then
+    redis.call('ZREM', people, unpack(ids))
+    redis.call('HDEL', sessions, unpack(ids))
   end
   append(events, 'forgotten', records)
   return #records
