@@ -9,7 +9,7 @@ from typing import Final
 from eros_cli.simulation.judge import Judge
 from eros_cli.simulation.loop import Process
 from eros_common.ids import UserId
-from eros_matcher.compute.pacing import BURST_SECONDS, Ledger, overdraft
+from eros_matcher.compute.pacing import SAVED_SECONDS, Ledger, overdraft
 from eros_scheduler.core.model import JobKind
 
 CPU_SECONDS: Final[Mapping[JobKind, float]] = {
@@ -78,7 +78,7 @@ class Child:
         """People by number, each with how far they were."""
         # A pause counts for the batch behind it: it pays what was overdrawn, and saves a little.
         pause = self._process.loop.now - self._read_at
-        saved = min(pause * cap, self._owed + BURST_SECONDS * cap)
+        saved = min(pause * cap, self._owed + SAVED_SECONDS)
         self._read_at = self._process.loop.now
         self._judge.used(self._process.name, kind, 0.0, saved)
         self._kind, self._cap, self._open = kind, cap, True

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eros_matcher.compute.pacing import (
-    BURST_SECONDS,
     CHUNK_LIMIT_SECONDS,
     CHUNK_TARGET_SECONDS,
+    SAVED_SECONDS,
     WINDOW_SECONDS,
     ChunkSizer,
     Ledger,
@@ -116,9 +116,30 @@ def test_no_ten_seconds_are_over_the_cap_by_a_point(
 
 @pytest.mark.parametrize("cap", CAPS)
 def test_what_was_not_used_is_not_saved_up(cap: float) -> None:
+    """But for as little as no window of ten seconds notices."""
     ledger = Ledger(cap, wall=0.0, cpu=0.0)
     ledger.settle(wall=3600.0, cpu=0.0)
-    assert ledger.credit == pytest.approx(cap * BURST_SECONDS)
+    assert ledger.credit == pytest.approx(SAVED_SECONDS)
+    assert SAVED_SECONDS + CHUNK_LIMIT_SECONDS < POINT * WINDOW_SECONDS
+
+
+@pytest.mark.parametrize(("cap", "gap"), [(0.05, 0.5), (0.15, 0.2), (0.95, 0.025)])
+def test_the_gap_between_two_batches_is_caught_up_with(cap: float, gap: float) -> None:
+    """A batch of one second, and then nothing to do until the next is claimed and prepared."""
+    machine = Machine()
+    ledger = Ledger(cap, wall=machine.wall, cpu=machine.cpu)
+    next_gap = machine.wall + 1.0
+    while machine.wall < 160.0:
+        ledger.settle(wall=machine.wall, cpu=machine.cpu)
+        if machine.wall >= next_gap:
+            machine.wait(gap)
+            next_gap = machine.wall + 1.0
+        elif ledger.wait > 0:
+            machine.wait(ledger.wait + 0.0001)
+        else:
+            machine.compute(0.006)
+    assert cap - POINT < machine.cpu / 60 < cap + POINT
+    assert machine.worst_window() < cap + POINT
 
 
 def test_a_killed_childs_overrun_is_waited_for_by_the_next() -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 CHUNK_LIMIT_SECONDS = 0.010
 CHUNK_TARGET_SECONDS = 0.006
 WINDOW_SECONDS = 10.0
-BURST_SECONDS = 0.020
-"""Wall time whose allowance may be saved up: what a late wake-up may be caught up with. It also
-bounds the overrun: at most cap × BURST + one chunk, so 0.3 % of a core, in any 10 s."""
+SAVED_SECONDS = 0.050
+"""CPU time that may be saved up: what a late wake-up, a core that others had, and the gap between
+two batches may be caught up with. At 5 % that is a second of the clock. It also bounds the overrun:
+this and one chunk, so 0.6 % of a core, in any 10 s."""
 
 SNAPSHOT_SHARE = 0.02
 """Most of the CPU that snapshots may cost; they are then taken less often."""
@@ -19,7 +20,7 @@ class Ledger:
     """CPU time taken against the cap (a share of one core), in seconds.
 
     All CPU of the process counts, start-up included: whatever was taken beyond the cap is waited
-    for. Allowance not used is lost beyond BURST_SECONDS, so a starved child never catches up
+    for. Allowance not used is lost beyond SAVED_SECONDS, so a starved child never catches up
     above its cap. A debt older than the window no longer matters to any window: it is forgotten.
     """
 
@@ -50,7 +51,7 @@ class Ledger:
         return max(0.0, -self.credit)
 
     def _limit(self, credit: float) -> None:
-        self.credit = min(max(credit, -self.cap * WINDOW_SECONDS), self.cap * BURST_SECONDS)
+        self.credit = min(max(credit, -self.cap * WINDOW_SECONDS), SAVED_SECONDS)
 
 
 def overdraft(cap: float, *, debt: float, unseen: float, since: float) -> float:
