@@ -40,6 +40,8 @@ async def test_a_checkpoint_of_somebody_awake_is_not_claimed(stores: Stores) -> 
     await stores.fences.checkpoint([one], ANALYZE, [row.token], [b"x"], "woke")
     assert await stores.claim(ANALYZE, night=NIGHT + timedelta(hours=5)) == []
     await stores.sleep([one], NIGHT)
+    # Halted at once, but it is gone on with only after the whole idle time.
+    assert await stores.claim(ANALYZE, night=NIGHT + 9 * MINUTE) == []
     assert len(await stores.claim(ANALYZE, night=NIGHT + 10 * MINUTE)) == 1
 
 
