@@ -117,10 +117,16 @@ class Night:
         return next((halt for halt in halts if halt.kind == kind), None)
 
     async def history(self, user: UserId, kind: int = MATCH) -> list[scheduler_pb2.AuditEntry]:
-        """What happened to their match, or other job, oldest first."""
+        """What happened to their match, or other job, oldest first: as far as a worker had it.
+
+        A claim may still see somebody asleep of whom it is heard meanwhile that they woke. It is
+        given back unsent.
+        """
         request = scheduler_pb2.ExplainJobsRequest(user_id=user.bytes, limit=1000)
         answer = await self.operator.scheduler.ExplainJobs(request)
-        return [entry for entry in reversed(answer.history) if entry.kind == kind]
+        story = [entry for entry in reversed(answer.history) if entry.kind == kind]
+        unsent = {entry.token for entry in story if entry.why == "released"}
+        return [entry for entry in story if entry.token not in unsent]
 
     async def stored(self, user: UserId) -> list[asyncpg.Record]:
         """Their list as matching wrote it, every column."""
