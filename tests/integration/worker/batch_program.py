@@ -9,19 +9,28 @@ import socket
 import sys
 from collections.abc import Sequence
 
+from eros_matcher.programs.payload import LearnedModel
 from eros_matcher.work.serving import serve
 from eros_matcher.worker.jobs import JobKind, Lease, LeasedBatch, PreparedBatch, RowResult
-from eros_matcher.worker.messages import Line
+from eros_matcher.worker.messages import Learned, Line
 from eros_matcher.worker.ports import Settlement
 from eros_matcher.worker.store_fence import StoreUnavailableError
+from tests.unit.worker.batches import NIGHT
 
 ECHO, WAIT, SAY, RAISE, AWAY, DIE = "echo", "wait", "say", "raise", "away", "die"
+LEARN = "learn"
+LEARNED = Learned(
+    version=3,
+    model=LearnedModel(b"", NIGHT, 0.5, b"", auc=0.7, imbalance=0.01, markets=2, blocks=9),
+    at=NIGHT,
+)
 
 
 class Scripted:
     """`SAY` counts, in people, the batches that were waited for and given up."""
 
-    def __init__(self) -> None:
+    def __init__(self, line: Line) -> None:
+        self._line = line
         self._given_up = 0
 
     async def prepare(self, batch: LeasedBatch) -> PreparedBatch:
@@ -38,6 +47,8 @@ class Scripted:
                 raise ValueError("nothing to match with")
             case "away":
                 raise StoreUnavailableError("starting up")
+            case "learn":
+                self._line.send(LEARNED)
             case "die":
                 os._exit(3)
         assert all(lease.checkpoint is None for lease in batch.leases)
@@ -57,7 +68,8 @@ class Scripted:
 
 
 async def main(fd: int) -> None:
-    await serve(Scripted(), await Line.over(socket.socket(fileno=fd)))
+    line = await Line.over(socket.socket(fileno=fd))
+    await serve(Scripted(line), line)
 
 
 if __name__ == "__main__":

@@ -72,6 +72,21 @@ async def test_what_nobody_waits_for_is_given_up(helper: BatchHelper) -> None:
     assert (await helper.prepare(batch(batch_program.SAY))).users == (user(0),)
 
 
+async def test_the_worker_is_told_of_what_was_learned() -> None:
+    told: list[Learned] = []
+    helper = BatchHelper(told.append, module=batch_program.__name__)
+    await helper.start()
+    running = asyncio.create_task(helper.run())
+    try:
+        await asyncio.wait_for(helper.prepare(batch(batch_program.LEARN)), 20)
+        assert told == [batch_program.LEARNED]
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError, HelperGoneError):
+            await running
+        await helper.close()
+
+
 async def test_its_end_is_the_workers() -> None:
     helper = BatchHelper(_unheard, module=batch_program.__name__)
     await helper.start()
