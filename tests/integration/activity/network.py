@@ -13,16 +13,27 @@ class Network:
     def __init__(self, target: str) -> None:
         self._host, _, port = target.rpartition(":")
         self._port = int(port)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self.dark = False
         self.address = ""
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        to_reader, to_writer = await asyncio.open_connection(self._host, self._port)
-        for pair in ((reader, to_writer), (to_reader, writer)):
-            task = asyncio.create_task(self._forward(*pair))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, for as long as both ends want it."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        writers = [writer]
+        try:
+            to_reader, to_writer = await asyncio.open_connection(self._host, self._port)
+            writers.append(to_writer)
+            await asyncio.gather(self._forward(reader, to_writer), self._forward(to_reader, writer))
+        except (OSError, asyncio.CancelledError):
+            pass  # nobody listens there any more, or all is over
+        finally:
+            for each in writers:
+                each.close()
+            await asyncio.gather(*(each.wait_closed() for each in writers), return_exceptions=True)
+            self._serving.discard(task)
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -36,15 +47,15 @@ class Network:
             writer.close()
 
     async def close(self) -> None:
-        for task in list(self._tasks):
+        for task in self._serving:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._serving)
 
 
 @asynccontextmanager
 async def network_to(target: str) -> AsyncIterator[Network]:
     network = Network(target)
-    server = await asyncio.start_server(network._serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(network.serve, "127.0.0.1", 0)
     network.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield network
