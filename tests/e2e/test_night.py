@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -33,7 +34,7 @@ from eros_common.ids import UserId, user_id_from_bytes
 from eros_common.redis import open_redis
 from tests.support.mesh import whole_mesh
 from tests.support.people import succeeded
-from tests.support.traces import keys_with, until_gone
+from tests.support.traces import until_gone, until_no_keys
 
 MATCH = work_pb2.JOB_KIND_MATCH
 PREPARE = work_pb2.JOB_KIND_PREPARE
@@ -67,11 +68,16 @@ SETTINGS = {
     "EROS_LEARN_TURN_SHARE": "0.01",
 }
 GENEROUS_SECONDS = 60.0
+HALT_SECONDS = 5.0
 
 _STORED = "SELECT * FROM matcher.recommendations WHERE user_id = $1 AND source = 2"
 _WORKERS_IN_TRANSACTION = """
 SELECT count(*) FROM pg_stat_activity
 WHERE application_name LIKE '%worker%' AND xact_start IS NOT NULL
+"""
+_FINISHED = """
+SELECT count(*) FROM scheduler.audit
+WHERE event = 3 AND kind = $2 AND $1 = ANY (users) AND at > $3
 """
 _DONE_BY = "SELECT count(*) FROM scheduler.audit WHERE worker = $1 AND event = 3 AND at > $2"
 
@@ -136,6 +142,10 @@ class Night:
     async def done_by(self, worker: str, since: datetime) -> bool:
         """Whether this worker has finished any job after `since`, a wall instant."""
         return bool(await self.database.fetchval(_DONE_BY, worker, since))
+
+    async def finished(self, user: UserId, kind: int, since: datetime) -> bool:
+        """Whether this job of theirs was done after `since`, a wall instant."""
+        return bool(await self.database.fetchval(_FINISHED, user, kind, since))
 
     async def touch_the_phone(self, user: UserId) -> None:
         """A heartbeat over HTTP."""
@@ -203,15 +213,18 @@ async def halt_somebody(
         while not (running := await night.matched_now(left, kind)):
             await asyncio.sleep(0.02)
         user, job = running.popitem()
+        since = datetime.now(UTC)
         left.remove(user)
         await by(user)
         while await night.matched_now({user}, kind):
             await asyncio.sleep(0.02)
         # A halt is recorded when it is over, which is a little after the row was given back.
-        for _ in range(50):
-            if halt := await night.halt_of(user, kind):
-                return job, halt
-            await asyncio.sleep(0.02)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HALT_SECONDS):
+                while not await night.finished(user, kind, since):
+                    if halt := await night.halt_of(user, kind):
+                        return job, halt
+                    await asyncio.sleep(0.02)
 
 
 async def test_who_wakes_is_left_at_once_and_matched_when_asleep_again(night: Night) -> None:
@@ -230,10 +243,13 @@ async def test_who_wakes_is_left_at_once_and_matched_when_asleep_again(night: Ni
         while not all([await night.stored(other) for other in (user, *people)]):
             await asyncio.sleep(0.2)
     story = [entry for entry in await night.history(user) if entry.token >= job.token]
-    assert [entry.event for entry in story] == [LEASED, GIVEN_BACK, LEASED, DONE], story
-    assert story[0].token < story[2].token == story[3].token
+    events = [entry.event for entry in story]
+    # On a busy machine a worker may lose it once more in between, by its lease; done it is once.
+    assert events[:2] == [LEASED, GIVEN_BACK], story
+    assert (events[-2:], events.count(DONE)) == ([LEASED, DONE], 1), story
+    assert story[0].token < story[-2].token == story[-1].token
     written = {row["created_at"] for row in await night.stored(user)}
-    assert min(written) > story[2].at.ToDatetime(tzinfo=UTC)
+    assert min(written) > story[-2].at.ToDatetime(tzinfo=UTC)
 
 
 async def test_what_the_night_prepared_is_answered_by_day_and_who_wakes_is_prepared_another_night(
@@ -293,7 +309,7 @@ async def test_whose_account_is_deleted_is_left_at_once_and_nothing_of_them_stay
             Redis.from_url(night.mesh.environment()["REDIS_URL"]) as valkey,
         ):
             await until_gone(connection, str(user))
-            assert await keys_with(valkey, str(user)) == []
+            await until_no_keys(valkey, str(user))
     events = [entry.event for entry in await night.history(user) if entry.token >= job.token]
     assert DONE not in events
 

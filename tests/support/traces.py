@@ -70,6 +70,18 @@ async def _features(database: Database, user_id: str) -> dict[str, Any]:
     }
 
 
+async def until_no_keys(valkey: Any, user_id: str) -> None:
+    """Until no key of Valkey names somebody who left: services drop what they cached when they
+    hear of it, and who was asking at that moment is swept away after it."""
+    keys: list[bytes] = []
+    try:
+        async with asyncio.timeout(20):
+            while keys := await keys_with(valkey, user_id):
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        pytest.fail(f"is still named in {keys}")
+
+
 async def keys_with(valkey: Any, user_id: str) -> list[bytes]:
     """Keys of Valkey that name somebody, or hold them."""
     keys = [key async for key in valkey.scan_iter(match=f"*{user_id}*")]

@@ -15,8 +15,8 @@ from tests.integration.activity.service import Activity, Watcher, activity, gate
 WOKE = pb.TRANSITION_KIND_WOKE
 #: So short that a test can wait for it, and longer than a busy machine stands still.
 QUICK = {"stream_silence_seconds": 1.0, "als_reorder_seconds": 1.0}
-#: Where a gap is looked for in what comes in order. A machine that stands still for a moment must not
-#: be the first reason for a pause: a second one takes its place before a watcher sees it.
+#: Where a gap is looked for in what comes in order. That a machine stands still must not be another
+#: reason for a pause: it would take the place of the first before a watcher sees that.
 CALM = {"stream_silence_seconds": 4.0, "als_reorder_seconds": 0.25}
 
 
