@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import time
 import uuid
 from collections.abc import AsyncIterator
 
@@ -109,8 +110,13 @@ async def test_a_deleted_account_is_nowhere(
     her, him = await pair_in(gateway, "Corsica")
     await like(her, him)
     await like(him, her)
+    asked = time.monotonic()
     await her.get("/users/profile")
     await him.get(f"/users/{her.user_id}/profile")
+    # Until activity has heard of that: what comes after she left stays for a minute.
+    async with asyncio.timeout(20):
+        while (await her.get("/activity/status"))["idleTime"] > time.monotonic() - asked:
+            await asyncio.sleep(0.01)
     succeeded(await her.call("DELETE", "/users/profile"))
 
     login = {"email": her.email, "password": PASSWORD}

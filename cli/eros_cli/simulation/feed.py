@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from eros_cli.simulation import legs as way
 from eros_cli.simulation.activity import Activity
 from eros_cli.simulation.database import result_of
+from eros_cli.simulation.sessions import SchedulerEnd
 from eros_scheduler.core import events as ev
 from eros_scheduler.core.model import OwnedJob, Transition
 from eros_scheduler.ports import JobStore
-
-if TYPE_CHECKING:
-    from eros_cli.simulation.scheduler import Scheduler
 
 _SNAPSHOT_SECONDS: Final = (0.1, 1.0)
 _BACKOFF_SECONDS: Final = (0.05, 1.0)
@@ -22,7 +20,7 @@ _AGAIN_SECONDS: Final = 0.5
 class Feed:
     """One life's; events are posted to the scheduler."""
 
-    def __init__(self, scheduler: Scheduler, activity: Activity) -> None:
+    def __init__(self, scheduler: SchedulerEnd, activity: Activity) -> None:
         self._scheduler = scheduler
         self._activity = activity
         self._leg = way.watch(scheduler.name)

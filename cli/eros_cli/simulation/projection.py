@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from eros_cli.simulation.database import result_of
+from eros_cli.simulation.sessions import SchedulerEnd
 from eros_common.ids import UserId
 from eros_scheduler.core.answers import WakesApplied
 from eros_scheduler.core.model import OwnedJob, Transition, TransitionKind
-
-if TYPE_CHECKING:
-    from eros_cli.simulation.scheduler import Scheduler
 
 _BATCH: Final = 1000
 _WAKES_WAIT_SECONDS: Final = 0.02
@@ -25,7 +23,7 @@ class Lane:
 
     def __init__(
         self,
-        scheduler: Scheduler,
+        scheduler: SchedulerEnd,
         write: Callable[[Sequence[Transition]], Sequence[OwnedJob]],
         applied: Callable[[Sequence[Transition], Sequence[OwnedJob]], None],
         wait: float,
@@ -64,7 +62,7 @@ class Lane:
 class Projection:
     """Both lanes."""
 
-    def __init__(self, scheduler: Scheduler) -> None:
+    def __init__(self, scheduler: SchedulerEnd) -> None:
         jobs = scheduler.database.jobs
 
         def sleep(batch: Sequence[Transition]) -> Sequence[OwnedJob]:

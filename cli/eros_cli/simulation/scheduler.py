@@ -12,11 +12,11 @@ from eros_cli.simulation.database import Database, result_of
 from eros_cli.simulation.fairness import Fairness
 from eros_cli.simulation.feed import Feed
 from eros_cli.simulation.judge import Judge
-from eros_cli.simulation.loop import Loop, Process
+from eros_cli.simulation.loop import Loop
 from eros_cli.simulation.network import Network
 from eros_cli.simulation.options import Options
 from eros_cli.simulation.projection import Projection
-from eros_cli.simulation.sessions import Session
+from eros_cli.simulation.sessions import SchedulerEnd, Session
 from eros_cli.simulation.tally import Tally
 from eros_cli.simulation.trace import NOBODY
 from eros_scheduler.core import answers as an
@@ -30,7 +30,7 @@ _TAKE_MOST: Final = 1000
 _VERIFY_WAIT_SECONDS: Final = 0.5
 
 
-class Scheduler(Process):
+class Scheduler(SchedulerEnd):
     """`hear` gives it what a worker says; whatever follows happens in the loop."""
 
     def __init__(

@@ -2,21 +2,76 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from abc import ABC, abstractmethod
+from random import Random
+from typing import Any
 
+from eros_cli.simulation.database import Database
+from eros_cli.simulation.legs import Legs
+from eros_cli.simulation.loop import Process
 from eros_cli.simulation.network import Network
+from eros_cli.simulation.options import Options
+from eros_common.ids import WorkerId
+from eros_matcher.worker import events as worker_events
+from eros_scheduler.core import events as scheduler_events
+from eros_scheduler.core.core import SchedulerCore
 from eros_scheduler.core.model import SessionId
 
-if TYPE_CHECKING:
-    from eros_cli.simulation.scheduler import Scheduler
-    from eros_cli.simulation.worker import Worker
+
+class WorkerEnd(ABC, Process):
+    """A worker, as its stream and its parts know it."""
+
+    id: WorkerId
+
+    @abstractmethod
+    def hear(self, session: Session, message: Any) -> None:
+        """What the scheduler says."""
+
+    @abstractmethod
+    def lost(self, session: Session) -> None:
+        """The scheduler's end is gone."""
+
+    @abstractmethod
+    def deafened(self, session: Session) -> None:
+        """From now on nothing comes through."""
+
+    @abstractmethod
+    def handle(self, event: worker_events.Event) -> None:
+        """Give it to the core."""
+
+
+class SchedulerEnd(ABC, Process):
+    """A scheduler, as its streams and its parts know it."""
+
+    options: Options
+    random: Random
+    network: Network
+    database: Database
+    legs: Legs
+    core: SchedulerCore
+
+    @abstractmethod
+    def hear(self, session: Session, message: Any) -> None:
+        """What the worker says."""
+
+    @abstractmethod
+    def ended(self, session: Session) -> None:
+        """The worker has nothing more to say."""
+
+    @abstractmethod
+    def lost(self, session: Session) -> None:
+        """The worker's end is gone."""
+
+    @abstractmethod
+    def post(self, event: scheduler_events.Event) -> None:
+        """Give it to the core."""
 
 
 class Session:
     """`open`: as the worker sees it."""
 
     def __init__(
-        self, number: SessionId, worker: Worker, scheduler: Scheduler, network: Network
+        self, number: SessionId, worker: WorkerEnd, scheduler: SchedulerEnd, network: Network
     ) -> None:
         self.number = number
         self.worker = worker

@@ -12,11 +12,11 @@ from eros_cli.simulation import messages
 from eros_cli.simulation.child import Child
 from eros_cli.simulation.database import Database
 from eros_cli.simulation.judge import Judge
-from eros_cli.simulation.loop import Loop, Process
+from eros_cli.simulation.loop import Loop
 from eros_cli.simulation.network import Network
 from eros_cli.simulation.options import Options
 from eros_cli.simulation.scheduler import Scheduler
-from eros_cli.simulation.sessions import Session
+from eros_cli.simulation.sessions import Session, WorkerEnd
 from eros_cli.simulation.tally import Tally
 from eros_cli.simulation.town import number_of
 from eros_cli.simulation.trace import NOBODY
@@ -40,7 +40,7 @@ _OUTS: Final = {True: ev.Out.DONE, False: ev.Out.FAILED, None: ev.Out.LEFT}
 _STATE: Final = struct.Struct("<d")
 
 
-class Worker(Process):
+class Worker(WorkerEnd):
     """`hear` gives it what a scheduler says."""
 
     def __init__(

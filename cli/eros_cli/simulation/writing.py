@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from eros_cli.simulation.database import Database, result_of
 from eros_cli.simulation.judge import Judge
+from eros_cli.simulation.sessions import WorkerEnd
 from eros_cli.simulation.tally import Tally
 from eros_common.ids import JobToken, UserId, WorkerId
 from eros_matcher.worker import events as ev
 from eros_matcher.worker import instructions as do
 from eros_matcher.worker.jobs import Held, LeasedBatch
 from eros_scheduler.core.model import JobKind
-
-if TYPE_CHECKING:
-    from eros_cli.simulation.worker import Worker
 
 _PREPARE_SECONDS: Final = 0.01
 
@@ -34,7 +32,7 @@ class Writing:
     """One transaction of checkpoints at a time; what comes meanwhile gathers for the next."""
 
     def __init__(
-        self, worker: Worker, database: Database, judge: Judge, tally: Tally, start: float
+        self, worker: WorkerEnd, database: Database, judge: Judge, tally: Tally, start: float
     ) -> None:
         self._worker = worker
         self._database = database
