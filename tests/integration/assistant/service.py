@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -108,9 +109,12 @@ class PlayedActivity(activity_pb2_grpc.ActivityServiceServicer):
 
     def __init__(self) -> None:
         self.touched: list[UUID] = []
+        self.heard = asyncio.Condition()
 
     async def Touch(self, request: Any, context: Any) -> activity_pb2.TouchResponse:
-        self.touched += [UUID(bytes=one.user_id) for one in request.interactions]
+        async with self.heard:
+            self.touched += [UUID(bytes=one.user_id) for one in request.interactions]
+            self.heard.notify_all()
         return activity_pb2.TouchResponse()
 
 

@@ -142,9 +142,9 @@ async def test_nothing_begins_while_the_account_goes(assistant: Service, postgre
 
 async def test_activity_hears_of_it_at_once(assistant: Service) -> None:
     await assistant.ask("what is consent?")
-    async with asyncio.timeout(5):
-        while assistant.user not in assistant.activity.touched:
-            await asyncio.sleep(0.01)
+    activity = assistant.activity
+    async with asyncio.timeout(20), activity.heard:
+        await activity.heard.wait_for(lambda: assistant.user in activity.touched)
 
 
 async def test_a_dead_cache_fails_nothing(starter: object) -> None:

@@ -120,7 +120,7 @@ async def test_both_ways_print_it_byte_by_byte_the_same(place: Place, kind: str)
     """So that whoever was answered one way keeps the answer when asked the other way."""
     drawn: list[pb.Match] = []
 
-    @settings(max_examples=500, database=None)
+    @settings(max_examples=200, database=None)
     @given(st.floats(allow_nan=False, allow_infinity=False), st.text())
     def draw(number: float, text: str) -> None:
         # A score is a single-precision number in a double.
