@@ -3,7 +3,7 @@
 Twenty times with real processes: PostgreSQL, Valkey, accounts, activity, a scheduler and two
 workers as they ship, matching demo people. At a moment that a seed decides (just after a claim, in
 the middle of the computing, with its results on their way to the server, while they are being
-written) one worker, with its batch process and its child, is stopped by SIGSTOP.
+written) one worker, with its batch process but not its child, is stopped by SIGSTOP.
 Its lease runs out, the scheduler gives its jobs to the other, which finishes them; then it goes on
 where it was. What it held inside a transaction is let go by the server after 30 s
 (`idle_in_transaction_session_timeout`); the bench ends that session itself once the lease is over,
@@ -26,6 +26,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any, Final, TypeVar
 
@@ -43,6 +44,7 @@ from eros_cli.population.places import City
 from eros_cli.simulation import fences
 
 _T = TypeVar("_T")
+_BATCHES: Final = b"eros_matcher.work"
 
 _RUNS: Final = 20
 _SCHEDULES: Final = 10_000
@@ -167,6 +169,16 @@ class _Run:
     held: int
     """Jobs in the frozen worker's hands."""
     seconds: float
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    """To a worker and its batch process. The child computes on, so that there are results to be
+    refused when they thaw."""
+    os.kill(pid, number)
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            if _BATCHES in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0"):
+                os.kill(int(child), number)
 
 
 def run() -> dict[str, Any]:
@@ -296,7 +308,7 @@ class _Night:
                     await asyncio.sleep(0.05)
                 await self._database.execute("DELETE FROM bench.slow")
             finally:
-                os.killpg(pid, signal.SIGCONT)
+                _signal(pid, signal.SIGCONT)
         return _Run(moment, len(held), time.monotonic() - began)
 
     async def _end_sessions(self, stopped: datetime) -> None:
@@ -322,7 +334,7 @@ class _Night:
             if moment == "sent":
                 await self._database.execute(_SLOW, list(held), list(held.values()))
                 await _until(lambda: self._database.fetchval(_ON_THE_WAY))
-        os.killpg(pid, signal.SIGSTOP)
+        _signal(pid, signal.SIGSTOP)
         stopped = datetime.now(UTC)
         # What was on its way to the server when it stopped has arrived by then.
         await asyncio.sleep(0.1)
@@ -331,7 +343,7 @@ class _Night:
         if held and writing == (moment in ("sent", "writing")):
             return held
         await self._database.execute("DELETE FROM bench.slow")
-        os.killpg(pid, signal.SIGCONT)
+        _signal(pid, signal.SIGCONT)
         return {}
 
     async def _held(self, worker: str, least_seconds: float) -> dict[Any, int]:
