@@ -58,9 +58,9 @@ class Faults:
             pid = self._mesh.pid(name)
         except MeshError:
             return
-        os.kill(pid, signal.SIGSTOP)
+        os.killpg(pid, signal.SIGSTOP)
         try:
             await asyncio.sleep(self._random.uniform(*_FROZEN_SECONDS))
         finally:
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+                os.killpg(pid, signal.SIGCONT)
