@@ -43,7 +43,7 @@ GIVEN_BACK = scheduler_pb2.JOB_EVENT_GIVEN_BACK
 DONE = scheduler_pb2.JOB_EVENT_DONE
 #: Ten night minutes a second: who touches the phone is deep asleep again two seconds later.
 RATE = 600.0
-PEOPLE = 100
+PEOPLE = 300
 START = datetime(2026, 11, 24, 0, 10, tzinfo=UTC)
 CITY = (City("Madrid", 40.42, -3.70, "UTC", 1, 10.0),)
 SETTINGS = {
@@ -59,9 +59,9 @@ SETTINGS = {
     "EROS_LEASE_SECONDS": "4",
     "EROS_CPU_CAP_PHASE1": "0.95",
     "EROS_CPU_CAP_PHASE2": "0.95",
-    # So slow that a batch of matching is in a worker's hands for seconds.
+    # So slow that a batch of matching, of so many, is in a worker's hands for seconds.
     "EROS_CPU_CAP_PHASE3": "0.04",
-    "EROS_BATCH_MATCH": "50",
+    "EROS_BATCH_MATCH": "150",
     # Learning, which a slow worker would be busy with for minutes, makes room at once.
     "EROS_LEARN_ASLEEP_SHARE": "1",
     "EROS_LEARN_TURN_SECONDS": "0.5",

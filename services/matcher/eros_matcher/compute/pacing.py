@@ -8,9 +8,10 @@ CHUNK_LIMIT_SECONDS = 0.010
 CHUNK_TARGET_SECONDS = 0.006
 WINDOW_SECONDS = 10.0
 SAVED_SECONDS = 0.050
-"""CPU time that may be saved up: what a late wake-up, a core that others had, and the gap between
-two batches may be caught up with. At 5 % that is a second of the clock. It also bounds the overrun:
-this and one chunk, so 0.6 % of a core, in any 10 s."""
+SAVED_CLOCK_SECONDS = 1.0
+"""What may be saved up: the allowance of a second, and never more CPU time than at 5 % that is. A
+late wake-up, a core that others had, and the gap between two batches are caught up with by it. It
+also bounds the overrun: this and one chunk, so 0.6 % of a core, in any 10 s."""
 
 SNAPSHOT_SHARE = 0.02
 """Most of the CPU that snapshots may cost; they are then taken less often."""
@@ -20,7 +21,7 @@ class Ledger:
     """CPU time taken against the cap (a share of one core), in seconds.
 
     All CPU of the process counts, start-up included: whatever was taken beyond the cap is waited
-    for. Allowance not used is lost beyond SAVED_SECONDS, so a starved child never catches up
+    for. Allowance not used is lost beyond what may be saved, so a starved child never catches up
     above its cap. A debt older than the window no longer matters to any window: it is forgotten.
     """
 
@@ -51,7 +52,8 @@ class Ledger:
         return max(0.0, -self.credit)
 
     def _limit(self, credit: float) -> None:
-        self.credit = min(max(credit, -self.cap * WINDOW_SECONDS), SAVED_SECONDS)
+        saved = min(SAVED_SECONDS, self.cap * SAVED_CLOCK_SECONDS)
+        self.credit = min(max(credit, -self.cap * WINDOW_SECONDS), saved)
 
 
 def overdraft(cap: float, *, debt: float, unseen: float, since: float) -> float:
