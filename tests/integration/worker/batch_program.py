@@ -61,6 +61,8 @@ class Scripted:
         failures: Sequence[tuple[Lease, str]],
     ) -> Settlement:
         assert kind is JobKind.MATCH
+        if any(error == DIE for _, error in failures):
+            os._exit(3)
         return Settlement(
             frozenset(row.lease.user_id for row in results if row.result == b"kept"),
             frozenset(lease.user_id for lease, _ in failures),

@@ -94,6 +94,15 @@ async def test_its_end_is_the_workers() -> None:
     dying = asyncio.create_task(helper.prepare(batch(batch_program.DIE)))
     with pytest.raises(HelperGoneError):
         await asyncio.wait_for(running, 20)
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(StoreUnavailableError):
         await dying
     await helper.close()
+
+
+async def test_results_that_it_took_with_it_can_still_be_given_back(helper: BatchHelper) -> None:
+    """And nobody waits for an answer that does not come."""
+    results = [RowResult(lease(0), b"kept")]
+    for _ in range(2):
+        settling = helper.settle(JobKind.MATCH, results, [(lease(1), batch_program.DIE)])
+        with pytest.raises(StoreUnavailableError, match="batch process is gone"):
+            await asyncio.wait_for(settling, 20)

@@ -29,6 +29,7 @@ log = logging.get("worker.helper")
 
 MODULE: Final = "eros_matcher.work"
 CLOSE_SECONDS: Final = 3.0
+_GONE: Final = "the batch process is gone"
 
 _Answered = asyncio.Future[PreparedBatch | Settlement]
 
@@ -38,7 +39,8 @@ class HelperGoneError(Exception):
 
 
 class BatchHelper:
-    """`eros_matcher.worker.ports.Batches`. `run` in the background; its end is the worker's.
+    """`eros_matcher.worker.ports.Batches`. `run` in the background; its end is the worker's. Whoever
+    asks then is told that the store is away, so that the worker gives its people back as it goes.
 
     `on_learned` is told of a model that was stored.
     """
@@ -51,6 +53,7 @@ class BatchHelper:
         self._process: subprocess.Popen[bytes] | None = None
         self._line: say.Line | None = None
         self._ready = asyncio.Event()
+        self._gone = False
 
     async def start(self) -> None:
         """On the main thread: the process dies with the thread that started it."""
@@ -84,9 +87,11 @@ class BatchHelper:
             while (message := await self._line.receive()) is not None:
                 self._hear(message)
         finally:
+            self._gone = True
             for future in self._asked.values():
-                future.cancel()
-        raise HelperGoneError(f"the batch process is gone (pid {self.pid})")
+                if not future.done():
+                    future.set_exception(StoreUnavailableError(_GONE))
+        raise HelperGoneError(f"{_GONE} (pid {self.pid})")
 
     async def prepare(self, batch: LeasedBatch) -> PreparedBatch:
         # Checkpoints are for the compute child.
@@ -126,6 +131,8 @@ class BatchHelper:
 
     async def _ask(self, number: int, request: say.Request) -> PreparedBatch | Settlement:
         assert self._line is not None
+        if self._gone:
+            raise StoreUnavailableError(_GONE)
         future: _Answered = asyncio.get_running_loop().create_future()
         self._asked[number] = future
         try:

@@ -70,6 +70,7 @@ class Batches(Protocol):
     ) -> Settlement:
         """One transaction: complete, write the results of what was live; and fail the failures.
 
-        Raises StoreUnavailableError, and what `ResultSink.write` raises: nothing is kept then.
+        Raises StoreUnavailableError, also where what should do it is gone: what was committed by
+        then is not known. And what `ResultSink.write` raises: nothing is kept then.
         """
         ...
