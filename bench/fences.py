@@ -5,7 +5,7 @@ workers as they ship, matching demo people. At a moment that a seed decides (jus
 the middle of the computing, with its results on their way to the server, while they are being
 written) one worker, with its batch process but not its child, is stopped by SIGSTOP.
 Its lease runs out, the scheduler gives its jobs to the other, which finishes them; then it goes on
-where it was. What it held inside a transaction is let go by the server after 30 s
+where it was. What it held inside a transaction is let go by the server after 5 s
 (`idle_in_transaction_session_timeout`); the bench ends that session itself once the lease is over,
 so as not to wait.
 

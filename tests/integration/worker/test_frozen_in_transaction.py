@@ -14,12 +14,7 @@ import pytest
 from eros_common import postgres
 from eros_common.ids import JobToken, UserId
 from eros_matcher.worker.jobs import JobKind, Lease, RowResult
-from eros_matcher.worker.store_fence import (
-    CheckpointGroup,
-    CheckpointRow,
-    PostgresFenceStore,
-    StoreUnavailableError,
-)
+from eros_matcher.worker.store_fence import PostgresFenceStore, StoreUnavailableError
 from tests.integration.worker.scheduler import JobRows
 from tests.integration.worker.workers import TableSink
 from tests.unit.worker.batches import NIGHT
@@ -74,26 +69,5 @@ async def test_it_loses_its_rows_and_its_results(postgres_url: str) -> None:
             assert await pool.fetchval("SELECT 1") == 1
         assert await jobs.results() == {who: b"newer"}
         assert (await jobs.row(who))["token"] == lease.token + 1
-    finally:
-        await admin.close()
-
-
-async def test_a_halt_needs_no_connection_of_the_batches(postgres_url: str) -> None:
-    who = UserId(uuid4())
-    admin = await asyncpg.connect(postgres_url)
-    try:
-        (leased,) = (await (await JobRows.create(admin)).lease([who])).leases
-        async with (
-            postgres.open_pool(postgres_url, app="worker", role="eros_matcher", size=1) as pool,
-            postgres.open_pool(
-                postgres_url, app="worker-halts", role="eros_matcher", size=1, unused_seconds=0
-            ) as for_halts,
-            pool.acquire(),
-        ):
-            row = CheckpointRow(who, JobToken(leased.token), b"so far")
-            group = CheckpointGroup(JobKind.MATCH, "woke", (row,))
-            store = PostgresFenceStore(pool, for_halts)
-            tokens = await asyncio.wait_for(store.checkpoint([group]), 10)
-            assert list(tokens.values()) == [leased.token + 1]
     finally:
         await admin.close()

@@ -1,4 +1,4 @@
-"""The worker's side of learning: the file to learn from, and the way to the served model."""
+"""The batch process's side of learning: the file to learn from, and the way to the served model."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class HostLearning:
 
 
 def _meta_of(path: Path) -> dict[str, Any]:
-    """What is written beside the arrays; there is no NumPy in the worker's parent."""
+    """What is written beside the arrays."""
     try:
         with path.open("rb") as file:
             head = file.read(12)

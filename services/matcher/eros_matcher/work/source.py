@@ -225,7 +225,7 @@ def _is_whole(record: Record) -> bool:
         return True
     if len(record.vector) != 4 * models.VECTOR_FLOATS:
         return False
-    # A sum is finite only if all of it is; there is no NumPy in the worker's parent.
+    # A sum is finite only if all of it is.
     return math.isfinite(sum(array("f", record.vector)))
 
 

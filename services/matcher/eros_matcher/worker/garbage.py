@@ -12,10 +12,9 @@ _NEVER: Final = 1_000_000_000
 
 
 class QuietCollector:
-    """A worker's parent makes garbage by the megabyte and keeps ten thousands of people's cards,
-    and a full collection stops everything for tens of milliseconds. Left to itself it comes in the
-    middle of a batch, every other second, and a halt has to wait for it. Between two batches
-    nobody is worked on, so nobody can be halted: that is when it is done.
+    """A worker makes garbage by the batch, and a full collection stops everything for
+    milliseconds. Left to itself it comes in the middle of a batch, and a halt has to wait for it.
+    Between two batches nobody is worked on, so nobody can be halted: that is when it is done.
 
     Young garbage, which is most of it, is collected as ever.
     """

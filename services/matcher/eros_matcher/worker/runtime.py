@@ -38,7 +38,7 @@ class WorkerGaveUpError(Exception):
 
 
 class Worker:
-    """Wires the core to the stream, the child and the database. Everything on one loop.
+    """Wires the core to the stream, the child, the batches and the halts. Everything on one loop.
 
     `stream_of` opens the stream that gets the worker's event handler. `between_batches` is called
     soon after a batch has ended, unless there is another one by then.

@@ -88,19 +88,15 @@ class SettlingStore(Protocol):
 
 
 class PostgresFenceStore:
-    """Fences in the scheduler's schema, called in the role `eros_matcher`.
+    """Fences in the scheduler's schema, called in the role `eros_matcher`."""
 
-    `for_halts`: what no batch takes a connection of; without it halts and batches share `pool`.
-    """
-
-    def __init__(self, pool: asyncpg.Pool, for_halts: asyncpg.Pool | None = None) -> None:
+    def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
-        self._for_halts = for_halts or pool
 
     async def checkpoint(self, groups: Sequence[CheckpointGroup]) -> dict[Held, JobToken]:
         tokens: dict[Held, JobToken] = {}
         try:
-            async with self._for_halts.acquire() as connection:
+            async with self._pool.acquire() as connection:
                 if len(groups) == 1:
                     # One statement is one transaction: a round trip instead of three.
                     await _checkpoint(connection, groups[0], tokens)
