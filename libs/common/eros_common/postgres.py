@@ -30,6 +30,8 @@ _NOT_READY: Final = (
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
     asyncpg.ConnectionDoesNotExistError,
+    # What is asked first is cut off as all else is: a server that has just begun may be slow.
+    asyncpg.QueryCanceledError,
 )
 
 AWAY: Final = (

@@ -83,7 +83,8 @@ between the snapshot and the lock is not found there, and is left for the next c
 
 Nobody waits until a claim is on disk, so a server that dies may forget the last ones, fences
 included. A fence is therefore the time, in microseconds, where that is more than the last one and
-one: the next claim of a row never has the number of one that was forgotten.
+one: the next claim of a row never has the number of one that was forgotten, unless the server's
+clock was set back below the row's last fence just before it died.
 """
 
 BEHIND: Final = """

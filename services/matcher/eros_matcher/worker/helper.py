@@ -39,8 +39,8 @@ class HelperGoneError(Exception):
 
 
 class BatchHelper:
-    """`eros_matcher.worker.ports.Batches`. `run` in the background; its end is the worker's. Whoever
-    asks then is told that the store is away, so that the worker gives its people back as it goes.
+    """`eros_matcher.worker.ports.Batches`. `run` in the background; its end is the worker's.
+    Whoever asks then is told that the store is away, so that the worker gives back whom it has.
 
     `on_learned` is told of a model that was stored.
     """
