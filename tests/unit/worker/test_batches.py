@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from eros_matcher.worker.batches import BatchWork
 from eros_matcher.worker.jobs import JobKind, Lease, LeasedBatch, PreparedBatch, RowResult
 from eros_matcher.worker.ports import ResultSink, Settlement
@@ -73,10 +75,13 @@ async def test_the_end_waits_for_no_cache_that_hangs() -> None:
     assert sink.filled == []
 
 
-async def test_a_cache_that_cannot_be_filled_fails_nothing() -> None:
+async def test_a_cache_that_cannot_be_filled_fails_nothing_and_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     sink = SlowSink(fault=ValueError("broken"))
     work = BatchWork(Store(), NoSource(), sink)
     sink.let.set()
     settled = await work.settle(JobKind.MATCH, RESULTS, [])
     await work.finish(10)
     assert settled.completed == {user(0)}
+    assert [record.msg for record in caplog.records] == ["not_filled"]
