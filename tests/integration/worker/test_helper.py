@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
+from eros_common import telemetry
 from eros_common.ids import BatchId
 from eros_matcher.worker.helper import BatchHelper, HelperGoneError
 from eros_matcher.worker.jobs import JobKind, LeasedBatch, RowResult
@@ -30,9 +34,11 @@ def _unheard(told: Learned) -> None:
     raise AssertionError(f"nobody learned: {told}")
 
 
-@pytest.fixture
-async def helper() -> AsyncIterator[BatchHelper]:
-    helper = BatchHelper(_unheard, module=batch_program.__name__)
+@asynccontextmanager
+async def begun(
+    on_learned: Callable[[Learned], None] = _unheard,
+) -> AsyncIterator[BatchHelper]:
+    helper = BatchHelper(on_learned, module=batch_program.__name__)
     await helper.start()
     running = asyncio.create_task(helper.run())
     try:
@@ -43,6 +49,12 @@ async def helper() -> AsyncIterator[BatchHelper]:
         with suppress(asyncio.CancelledError, HelperGoneError):
             await running
         await helper.close()
+
+
+@pytest.fixture
+async def helper() -> AsyncIterator[BatchHelper]:
+    async with begun() as helper:
+        yield helper
 
 
 async def test_a_batch_is_prepared_and_settled(helper: BatchHelper) -> None:
@@ -74,17 +86,31 @@ async def test_what_nobody_waits_for_is_given_up(helper: BatchHelper) -> None:
 
 async def test_the_worker_is_told_of_what_was_learned() -> None:
     told: list[Learned] = []
-    helper = BatchHelper(told.append, module=batch_program.__name__)
-    await helper.start()
-    running = asyncio.create_task(helper.run())
-    try:
-        await asyncio.wait_for(helper.prepare(batch(batch_program.LEARN)), 20)
+    async with begun(told.append) as helper:
+        await helper.prepare(batch(batch_program.LEARN))
         assert told == [batch_program.LEARNED]
-    finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError, HelperGoneError):
-            await running
-        await helper.close()
+
+
+async def test_its_memory_is_measured_while_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = InMemoryMetricReader()
+    provider = MeterProvider(metric_readers=[reader])
+    monkeypatch.setattr(telemetry, "meter", lambda: provider.get_meter("test"))
+
+    def measured() -> list[float]:
+        found: Any = reader.get_metrics_data()
+        metrics = [
+            metric
+            for resource in (found.resource_metrics if found else ())
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+        ]
+        assert {metric.name for metric in metrics} <= {"eros.worker.batches.memory"}
+        return [point.value for metric in metrics for point in metric.data.data_points]
+
+    async with begun():
+        (resident,) = measured()
+        assert 10e6 < resident < 1e9, "an interpreter and its modules"
+    assert measured() == []
 
 
 async def test_its_end_is_the_workers() -> None:

@@ -47,7 +47,8 @@ async def test_a_server_that_is_not_there_yet_is_waited_for(
     pool = Pool()
     answering(monkeypatch, error, pool)
     async with postgres.open_pool("postgresql://localhost/eros", app="test") as opened:
-        assert opened is pool
+        found: object = opened
+        assert found is pool
     assert pool.closed
 
 

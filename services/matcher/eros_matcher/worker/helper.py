@@ -13,13 +13,16 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import Final
 
-from eros_common import logging
+from opentelemetry.metrics import CallbackOptions, Observation
+
+from eros_common import logging, telemetry
 from eros_matcher.worker import messages as say
 from eros_matcher.worker.jobs import JobKind, Lease, LeasedBatch, PreparedBatch, RowResult
 from eros_matcher.worker.ports import BatchFailedError, Settlement
@@ -54,6 +57,13 @@ class BatchHelper:
         self._line: say.Line | None = None
         self._ready = asyncio.Event()
         self._gone = False
+        # What Prometheus's client tells of a process is told of the worker's own alone.
+        telemetry.meter().create_observable_gauge(
+            "eros.worker.batches.memory",
+            callbacks=[self._measured],
+            unit="By",
+            description="Memory that the worker's batch process has resident",
+        )
 
     async def start(self) -> None:
         """On the main thread: the process dies with the thread that started it."""
@@ -143,6 +153,15 @@ class BatchHelper:
             raise
         finally:
             del self._asked[number]
+
+    def _measured(self, _: CallbackOptions) -> Iterable[Observation]:
+        if self._process is None:
+            return []
+        try:
+            pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        except OSError:  # it is gone
+            return []
+        return [Observation(pages * os.sysconf("SC_PAGE_SIZE"))]
 
     def _hear(self, message: say.Request | say.Reply) -> None:
         match message:
