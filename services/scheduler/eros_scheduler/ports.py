@@ -40,7 +40,8 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LeasedRows:
-    """`lease_until` is the database's wall clock, seconds since 1970; 0 without rows."""
+    """`lease_until`, when the first of them ends, is the database's wall clock, seconds since 1970;
+    0 without rows."""
 
     rows: Sequence[LeasedRow]
     lease_until: float

@@ -216,5 +216,5 @@ class _PostgresSnapshot:
                     timeout=SNAPSHOT_TIMEOUT_SECONDS,
                 )
                 await self._connection.execute(sql_jobs.SNAPSHOT_OVER)
-            await self._claims.sweep()
+        await self._claims.sweep()
         return owned(rows)

@@ -89,10 +89,15 @@ class PostgresClaims:
         return await self._pool.fetch(sql_claims.CLAIM, kind, zones, *others)
 
     async def sweep(self) -> None:
-        """Walk over what a change of very many rows has left dead in the way of claims."""
-        zones = await self._pool.fetchval(sql_claims.ALL_ZONES)
-        for kind in RULES:
-            try:
-                await self._pool.execute(sql_claims.SWEEP, kind, zones)
-            except asyncpg.QueryCanceledError:
-                log.info("sweep_cut_off", kind=kind.name)  # a claim goes on where this one stopped
+        """Walk over what a change of very many rows has left dead in the way of claims, which go on
+        where it is cut off or cannot be done: that is no fault of what changed the rows."""
+        try:
+            with unavailable():
+                zones = await self._pool.fetchval(sql_claims.ALL_ZONES)
+                for kind in RULES:
+                    try:
+                        await self._pool.execute(sql_claims.SWEEP, kind, zones)
+                    except asyncpg.QueryCanceledError:
+                        log.info("sweep_cut_off", kind=kind.name)
+        except StoreUnavailableError as error:
+            log.warning("not_swept", error=str(error))

@@ -42,7 +42,7 @@ def leased(rows: Sequence[asyncpg.Record]) -> LeasedRows:
             )
             for row in rows
         ],
-        max((row["lease_until"].timestamp() for row in rows), default=0.0),
+        min((row["lease_until"].timestamp() for row in rows), default=0.0),
     )
 
 
