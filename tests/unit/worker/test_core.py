@@ -334,6 +334,21 @@ def test_a_drain_checkpoints_all_ends_the_stream_and_takes_nothing_more() -> Non
     assert core.handle(ev.Welcomed(NONE_KEPT)) == [do.EndStream()]
 
 
+@pytest.mark.parametrize("drained_first", [True, False])
+def test_a_drain_gives_back_results_that_could_not_be_kept(drained_first: bool) -> None:
+    core = running(2)
+    one(do.Settle, done(core, 0, 1))
+    drain = ev.DrainAsked(101.5, leaving=True)
+    away = ev.SettleUnavailable([user(0), user(1)])
+    first, second = (drain, away) if drained_first else (away, drain)
+    assert of(do.Checkpoint, core.handle(first)) == []
+    given_back = one(do.Checkpoint, core.handle(second))
+    assert [lease.user_id for lease in given_back.leases] == [user(0), user(1)]
+    assert of(do.Settle, core.handle(ev.Ticked(102.0))) == []
+    durable(core, 0, 1)
+    assert of(do.EndStream, closed(core)) == [do.EndStream()]
+
+
 def test_a_drain_of_the_scheduler_ends_with_its_stream() -> None:
     core = connected()
     assert core.handle(ev.DrainAsked(101.0, leaving=False)) == [do.EndStream()]

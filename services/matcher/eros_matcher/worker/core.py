@@ -80,6 +80,9 @@ class WorkerCore:
             case ev.SettleUnavailable():
                 self._settle_later = True
                 results.put_back(flight, event.users)
+                if self._draining:
+                    # Were on their way when everybody was to be halted.
+                    self._halt_all(HaltReason.DRAIN, out)
             case _:
                 assert_never(event)
         self._go_on(out, ticked=isinstance(event, ev.Ticked))

@@ -38,7 +38,7 @@ _Answered = asyncio.Future[PreparedBatch | Settlement]
 
 
 class HelperGoneError(Exception):
-    """The batch process ended, or could not start; it has said why."""
+    """The batch process ended, or could not start; it has said why, unless it was killed."""
 
 
 class BatchHelper:
