@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -14,7 +16,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from eros_common import telemetry
 from eros_common.ids import BatchId
-from eros_matcher.worker.helper import BatchHelper, HelperGoneError
+from eros_matcher.worker.helper import PINGS_MOST, BatchHelper, HelperGoneError
 from eros_matcher.worker.jobs import JobKind, LeasedBatch, RowResult
 from eros_matcher.worker.messages import Learned
 from eros_matcher.worker.ports import BatchFailedError, Settlement
@@ -36,9 +38,9 @@ def _unheard(told: Learned) -> None:
 
 @asynccontextmanager
 async def begun(
-    on_learned: Callable[[Learned], None] = _unheard,
+    on_learned: Callable[[Learned], None] = _unheard, *, ping_seconds: float = 10.0
 ) -> AsyncIterator[BatchHelper]:
-    helper = BatchHelper(on_learned, module=batch_program.__name__)
+    helper = BatchHelper(on_learned, module=batch_program.__name__, ping_seconds=ping_seconds)
     await helper.start()
     running = asyncio.create_task(helper.run())
     try:
@@ -123,6 +125,18 @@ async def test_its_end_is_the_workers() -> None:
     with pytest.raises(StoreUnavailableError):
         await dying
     await helper.close()
+
+
+async def test_one_that_hangs_is_killed_and_one_that_is_slow_is_not() -> None:
+    ping_seconds = 0.25
+    async with begun(ping_seconds=ping_seconds) as helper:
+        waiting = asyncio.create_task(helper.prepare(batch(batch_program.WAIT)))
+        # Longer than one that hangs is let.
+        done, _ = await asyncio.wait({waiting}, timeout=ping_seconds * (PINGS_MOST + 2))
+        assert not done
+        os.kill(helper.pid, signal.SIGSTOP)
+        with pytest.raises(StoreUnavailableError):
+            await asyncio.wait_for(waiting, 20)
 
 
 async def test_results_that_it_took_with_it_can_still_be_given_back(helper: BatchHelper) -> None:

@@ -28,6 +28,8 @@ async def serve(batches: Batches, line: say.Line) -> None:
                 case say.Cancel(number):
                     if number in tasks:
                         tasks[number].cancel()
+                case say.Ping():
+                    line.send(say.Pong())
                 case _:
                     raise TypeError(f"the worker says: {type(message).__name__}")
     finally:

@@ -32,6 +32,10 @@ log = logging.get("worker.helper")
 
 MODULE: Final = "eros_matcher.work"
 CLOSE_SECONDS: Final = 3.0
+PING_SECONDS: Final = 10.0
+PINGS_MOST: Final = 6
+"""So many in a row that are not answered while it is asked for something: it is frozen or hangs.
+Counted, not timed: a machine that slept has lost one."""
 _GONE: Final = "the batch process is gone"
 
 _Answered = asyncio.Future[PreparedBatch | Settlement]
@@ -48,9 +52,17 @@ class BatchHelper:
     `on_learned` is told of a model that was stored.
     """
 
-    def __init__(self, on_learned: Callable[[say.Learned], None], *, module: str = MODULE) -> None:
+    def __init__(
+        self,
+        on_learned: Callable[[say.Learned], None],
+        *,
+        module: str = MODULE,
+        ping_seconds: float = PING_SECONDS,
+    ) -> None:
         self._on_learned = on_learned
         self._module = module
+        self._ping_seconds = ping_seconds
+        self._heard = 0
         self._numbers = count(1)
         self._asked: dict[int, _Answered] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -93,15 +105,31 @@ class BatchHelper:
     async def run(self) -> None:
         """For ever: take what it says. Raises HelperGoneError."""
         assert self._line is not None
+        watching = asyncio.create_task(self._watch(self._line))
         try:
             while (message := await self._line.receive()) is not None:
+                self._heard += 1
                 self._hear(message)
         finally:
+            watching.cancel()
             self._gone = True
             for future in self._asked.values():
                 if not future.done():
                     future.set_exception(StoreUnavailableError(_GONE))
         raise HelperGoneError(f"{_GONE} (pid {self.pid})")
+
+    async def _watch(self, line: say.Line) -> None:
+        """Kill it where it hangs: nobody else would notice, and leases are renewed meanwhile."""
+        await self._ready.wait()
+        missed = 0
+        while missed < PINGS_MOST:
+            heard, asked = self._heard, bool(self._asked)
+            if asked:
+                line.send(say.Ping())
+            await asyncio.sleep(self._ping_seconds)
+            missed = missed + 1 if asked and self._heard == heard else 0
+        log.error("hangs", pid=self.pid)
+        os.kill(self.pid, signal.SIGKILL)
 
     async def prepare(self, batch: LeasedBatch) -> PreparedBatch:
         # Checkpoints are for the compute child.
@@ -176,7 +204,9 @@ class BatchHelper:
                     future.set_exception(error)
             case say.Learned():
                 self._on_learned(message)
-            case say.Prepare() | say.Settle() | say.Cancel():
+            case say.Pong():
+                """Heard; that is all."""
+            case say.Prepare() | say.Settle() | say.Cancel() | say.Ping():
                 raise TypeError(f"the batch process asks: {type(message).__name__}")
 
 

@@ -41,6 +41,16 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Ping:
+    """Are you there?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """Said as soon as a `Ping` is read."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """Everything is open: the first that is said."""
 
@@ -68,8 +78,8 @@ class Learned:
     at: datetime
 
 
-Request = Prepare | Settle | Cancel
-Reply = Ready | Answer | Failed | Learned
+Request = Prepare | Settle | Cancel | Ping
+Reply = Ready | Answer | Failed | Learned | Pong
 
 
 class Line:
