@@ -11,7 +11,8 @@ was taken meanwhile by whoever is not of this benchmark: `worst_under_10s` means
 not small.
 
 Awake: PostgreSQL, Valkey, activity, a scheduler and a worker as they ship, and people with job
-rows, all of whom touched their phones just now. Counted are the scheduler and the worker with all its processes.
+rows, all of whom touched their phones just now. Counted are the scheduler and the worker with all
+its processes.
 """
 
 from __future__ import annotations

@@ -26,7 +26,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from random import Random
 from typing import Any, Final, TypeVar
 
@@ -37,6 +36,7 @@ from bench._machine import machine
 from eros.accounts.v1 import accounts_pb2
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import MeshOptions, NightClock, Part
+from eros_cli.mesh.processes import batch_processes
 from eros_cli.operator import open_operator
 from eros_cli.population import demo
 from eros_cli.population.load import load_people, touch
@@ -44,7 +44,6 @@ from eros_cli.population.places import City
 from eros_cli.simulation import fences
 
 _T = TypeVar("_T")
-_BATCHES: Final = b"eros_matcher.work"
 
 _RUNS: Final = 20
 _SCHEDULES: Final = 10_000
@@ -174,11 +173,8 @@ class _Run:
 def _signal(pid: int, number: signal.Signals) -> None:
     """To a worker and its batch process. The child computes on, so that there are results to be
     refused when they thaw."""
-    os.kill(pid, number)
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in task.read_text().split():
-            if _BATCHES in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0"):
-                os.kill(int(child), number)
+    for each in (pid, *batch_processes(pid)):
+        os.kill(each, number)
 
 
 def run() -> dict[str, Any]:

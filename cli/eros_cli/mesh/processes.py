@@ -15,6 +15,7 @@ from pathlib import Path
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # Fields after the command's closing bracket; the start time is field 22 of proc(5)'s stat.
 _STATE, _START_TIME = 0, 19
+_BATCHES = b"eros_matcher.work"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +69,21 @@ def _stat(pid: int) -> list[str] | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     return text[text.rindex(")") + 2 :].split()
+
+
+def batch_processes(worker: int) -> list[int]:
+    """The pid of a worker's batch process; none before it is started and when it is gone."""
+    tasks = Path(f"/proc/{worker}/task").glob("*/children")
+    try:
+        children = [int(child) for task in tasks for child in task.read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):  # it ends
+        return []
+    return [child for child in children if _BATCHES in _command(child)]
+
+
+def _command(pid: int) -> list[bytes]:
+    """Nothing of a process that is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return []

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ import httpx
 from eros.scheduler.v1 import scheduler_pb2, work_pb2
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import MeshOptions, NightClock
+from eros_cli.mesh.processes import batch_processes
 from eros_cli.operations.soak_faults import Faults
 from eros_cli.operations.soak_report import Footprint, Halt, Report
 from eros_cli.operations.soak_traffic import Somebody
@@ -101,10 +103,7 @@ async def _watch(mesh: Mesh, report: Report) -> None:
     """Memory and open files of every program; a new process is a new life."""
     pids: dict[str, int] = {}
     while True:
-        for name in mesh.names():
-            pid = mesh.service(name).pid
-            if pid is None:
-                continue
+        for name, pid in _programs(mesh):
             lives = report.footprints.setdefault(name, [])
             if pids.get(name) != pid:
                 pids[name] = pid
@@ -114,6 +113,15 @@ async def _watch(mesh: Mesh, report: Report) -> None:
                 lives[-1].memory.append(resident)
                 lives[-1].files.append(files)
         await asyncio.sleep(_SAMPLE_SECONDS)
+
+
+def _programs(mesh: Mesh) -> Iterator[tuple[str, int]]:
+    """By name; the batch process of a worker is one, for it keeps much more than the worker."""
+    for name in mesh.names():
+        pid = mesh.service(name).pid
+        if pid is not None:
+            yield name, pid
+            yield from ((f"{name} batches", batch) for batch in batch_processes(pid))
 
 
 def _footprint(pid: int) -> tuple[float, int]:
