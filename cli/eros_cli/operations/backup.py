@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
@@ -89,7 +89,7 @@ async def _run(program: str, database_url: str, *words: str) -> None:
     bare = url._replace(netloc=url.netloc.replace(f":{url.password}@", "@", 1))
     with tempfile.TemporaryDirectory(prefix="eros-pg-") as folder:
         process = await asyncio.create_subprocess_exec(
-            _program(program, Path(folder), tls="sslmode=verify" in url.query),
+            _program(program, Path(folder), tls=_asks_for_tls(url.query)),
             *("--dbname", urlunsplit(bare)),
             *words,
             # As it is: only in an address is it percent-encoded.
@@ -100,6 +100,11 @@ async def _run(program: str, database_url: str, *words: str) -> None:
         _, said = await process.communicate()
     if process.returncode != 0:
         raise MeshError(f"{program} failed:\n{said.decode().strip()}")
+
+
+def _asks_for_tls(query: str) -> bool:
+    mode = parse_qs(query).get("sslmode", [""])[-1]
+    return mode == "require" or mode.startswith("verify-")
 
 
 def _program(name: str, folder: Path, *, tls: bool) -> str:

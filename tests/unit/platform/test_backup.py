@@ -43,13 +43,14 @@ async def test_a_folder_that_is_not_there_is_told(pg_dump: Path) -> None:
         await backup.back_up("postgresql://ann@db/eros", pg_dump / "none" / "file")
 
 
+@pytest.mark.parametrize("query", ["sslmode=verify-full&sslrootcert=/ca.crt", "sslmode=require"])
 async def test_where_tls_is_asked_for_the_program_of_the_machine_is_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: str
 ) -> None:
     program = tmp_path / "pg_dump"
     program.write_text(_PROGRAM.format(folder=tmp_path))
     program.chmod(0o700)
-    url = "postgresql://ann:secret@db/eros?sslmode=verify-full&sslrootcert=/ca.crt"
+    url = f"postgresql://ann:secret@db/eros?{query}"
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(MeshError, match="install PostgreSQL's client programs"):
         await backup.back_up(url, tmp_path / "file")
