@@ -132,4 +132,5 @@ async def test_the_sum_counts_all_but_heartbeats(tmp_path: Path) -> None:
             await _use_up(edge, request)
         refused = await _send(edge, ("GET", "/nothing", None))
         assert (refused.status, refused.error["code"]) == (429, "RATE_LIMITED")
+        assert refused.headers["retry-after"] == "1"
         assert {(await _send(edge, HEARTBEAT)).status for _ in range(5)} == {200}

@@ -18,7 +18,9 @@ from eros_gateway.domain.contract import Method
 from eros_gateway.domain.json import Json, Object, extension, seconds
 
 RETRY_AFTER: Final = "%METADATA(ROUTE:eros:retry_after)%"
-"""Of an answer 429, for a route with ``counted``."""
+"""Of an answer 429; every route has it."""
+UNCOUNTED: Final[Object] = {"filter_metadata": {"eros": {"retry_after": "1"}}}
+"""The metadata of a route that leads nowhere: it counts for the sum only, which is per second."""
 
 # One IPv6 customer has a whole /64.
 _ADDRESS: Final = {"masked_remote_address": {"v6_prefix_mask_len": 64}}

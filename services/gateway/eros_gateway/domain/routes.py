@@ -16,7 +16,7 @@ from eros_common.policy import Access
 from eros_gateway.domain.contract import Contract, ContractFault, Method, RestPath
 from eros_gateway.domain.headers import GRPC_ONLY, IS_GRPC
 from eros_gateway.domain.json import Json, Object, extension, seconds
-from eros_gateway.domain.limits import Rates, counted
+from eros_gateway.domain.limits import UNCOUNTED, Rates, counted
 from eros_gateway.domain.shedding import ENTERED, gate
 
 MARGIN_SECONDS: Final = 0.25
@@ -124,6 +124,7 @@ def _without_slash(path: RestPath) -> Object:
             "path_redirect": path.template,
             "response_code": "PERMANENT_REDIRECT",
         },
+        "metadata": UNCOUNTED,
         "typed_per_filter_config": {_JWT: _OFF, _TRANSCODER: _OFF},
     }
 
@@ -245,6 +246,7 @@ def _preflight() -> Object:
             "cluster_header": "x-eros-nowhere",
             "cluster_not_found_response_code": "NOT_FOUND",
         },
+        "metadata": UNCOUNTED,
         "typed_per_filter_config": {_JWT: _OFF, _TRANSCODER: _OFF},
     }
 
@@ -254,5 +256,6 @@ def _refusal(name: str, match: Object, status: int, words: str = "") -> Object:
         "name": name,
         "match": match,
         "direct_response": {"status": status, "body": {"inline_string": words}},
+        "metadata": UNCOUNTED,
         "typed_per_filter_config": {_JWT: _OFF, _TRANSCODER: _OFF},
     }
