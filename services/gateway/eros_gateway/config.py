@@ -96,7 +96,8 @@ class GatewaySettings(TelemetrySettings, PeerSettings, NightSettings, PhaseSetti
     gateway_max_connections: int = Field(20_000, ge=1)
     gateway_max_reads: int = Field(64, ge=1)
     """Reads under way at once per endpoint and Envoy; more are answered 503 at once, so that those
-    that are let in stay quick. Writes, sign-ins and heartbeats have their own, wider limit."""
+    that are let in stay quick. Writes, sign-ins and heartbeats have their own, wider limit. A name
+    is one endpoint here, however many pods it stands for."""
     gateway_max_requests: int = Field(1024, ge=1)
     """Of everything but reads under way at once per endpoint and Envoy; more are answered 503."""
     gateway_tls_certificate_file: Path | None = None

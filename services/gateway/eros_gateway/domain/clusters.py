@@ -67,7 +67,7 @@ def service_cluster(
     """A service: HTTP/2, asked for its health, protected from more calls than it can hold.
 
     ``max_reads`` and ``max_requests`` are how many reads, and how many other calls, may be under
-    way at once in each Envoy and per endpoint; more are answered 503.
+    way at once in each Envoy and per endpoint of `where`; more are answered 503.
     """
     return {
         **_grpc_cluster(name, where),
