@@ -41,7 +41,14 @@ class AccessLogs(als_pb2_grpc.AccessLogServiceServicer, activity_pb2_grpc.EdgeSe
     batches: int = 0
     signs_refused: bool = False
     """Whether what comes together cannot be written down."""
+    signs_came: int = 0
+    """How often some came together, written down or not."""
+    writing: asyncio.Event = field(default_factory=asyncio.Event)
+    """Unless it is set, whatever comes together waits."""
     _came: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    def __post_init__(self) -> None:
+        self.writing.set()
 
     async def StreamAccessLogs(self, messages: AsyncIterator[Any], _: object) -> Any:
         async for message in messages:
@@ -65,6 +72,10 @@ class AccessLogs(als_pb2_grpc.AccessLogServiceServicer, activity_pb2_grpc.EdgeSe
     ) -> pb.TakeSignsResponse:
         if self.signs_refused:
             await context.abort(grpc.StatusCode.UNAVAILABLE)
+        async with self._came:
+            self.signs_came += 1
+            self._came.notify_all()
+        await self.writing.wait()
         async with self._came:
             self.batches += 1
             self.signs += [

@@ -6,14 +6,17 @@
 -- awake then and stays so. Whoever may be waking goes by the stream at once.
 --
 -- What is held has no numbers. It is sent by a request that waits for the answer: "it is in the
--- store". Without that answer the next request sends it again; what cannot be sent for GIVE_UP_MS
--- is lost, and a number of the stream that nobody ever gets says so (stamp.lua). A gateway that dies
--- with some in hand ends its stream.
+-- store". Without that answer the next request sends it again; what activity does not take for
+-- GIVE_UP_MS is lost, and a number of the stream that nobody ever gets says so (stamp.lua). That is a
+-- pause for everybody, so no client can make one: who hangs up while sending counts for no fault. A
+-- gateway that dies with some in hand ends its stream.
 --
 -- A script has no timer, and a thread without requests runs no script. Whoever holds the first one
 -- therefore waits for the listener "clock", which answers late. If that client hangs up meanwhile,
 -- the next heartbeat or read sends.
 local HOLD_MS, LATE_MS, ANSWER_MS, GIVE_UP_MS = 30, 45, 250, 600
+-- If all that was wrong is that whoever sent it was hung up on: so long, whoever is awake stays so.
+local NEVER_ANSWERED_MS = math.max(GIVE_UP_MS, RECENT_MS)
 -- It pays from so many signs in a window on.
 local WINDOW_MS = 100
 local BUSY = GATHERED_PER_SECOND > 0 and GATHERED_PER_SECOND * WINDOW_MS / 1000 or math.huge
@@ -44,6 +47,8 @@ local flying, flown_at, flying_since = nil, 0, 0
 local awaited = false
 -- Whether it came back.
 local refused = false
+-- Whether somebody would have sent more while others were on their way.
+local behind = false
 -- How many reads came; see send_behind.
 local reads = 0
 
@@ -97,12 +102,12 @@ local function signs_message(signs)
   return prefix .. "\10" .. size .. text
 end
 
--- What was sent may not have come: it is held again, in front.
-local function hold_again(now)
+-- What was sent may not have come: it is held again, in front, but for what is older than `give_up`.
+local function hold_again(now, give_up)
   for _, sign in ipairs(held) do flying[#flying + 1] = sign end
   held, held_at, flying = flying, flying_since, nil
   doubted_at, refused = now, true
-  if since(now, held_at) >= GIVE_UP_MS then
+  if since(now, held_at) >= give_up then
     held, lost = {}, lost + 1
   end
 end
@@ -111,19 +116,23 @@ end
 local function send_held(handle, now)
   awaited = false
   if flying then
-    -- Whoever sent that may have been hung up on.
-    if since(now, flown_at) < ANSWER_MS + LATE_MS then return end
-    hold_again(now)
+    if since(now, flown_at) < ANSWER_MS + LATE_MS then
+      behind = true
+      return
+    end
+    -- Whoever sent that was hung up on.
+    hold_again(now, NEVER_ANSWERED_MS)
   end
   if #held == 0 then return end
   local mine = held
-  flying, flown_at, flying_since, held, refused = held, now, held_at, {}, false
+  flying, flown_at, flying_since, held, refused, behind = held, now, held_at, {}, false, false
   local headers, answer = handle:httpCall("als", SIGNS, signs_message(mine), ANSWER_MS)
   if flying ~= mine then return end
   if headers[":status"] == "200" and answer then
     flying = nil
+    if behind and not awaited then send_held(handle, handle:timestamp()) end
   else
-    hold_again(handle:timestamp())
+    hold_again(handle:timestamp(), GIVE_UP_MS)
   end
 end
 
