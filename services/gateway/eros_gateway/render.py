@@ -129,13 +129,14 @@ def _clusters(settings: GatewaySettings, contract: Contract) -> list[Json]:
 
 
 def _gates(settings: GatewaySettings, contract: Contract) -> list[Json]:
-    return [
+    gates = [
         shedding.closed_gate(
             name,
             settings.gateway_max_reads * len(clusters.endpoints(settings.address_of(name))),
         )
         for name in contract.clusters
     ]
+    return [shedding.whole(), *gates]
 
 
 def _lua(settings: GatewaySettings) -> str:

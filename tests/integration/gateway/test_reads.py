@@ -117,6 +117,20 @@ async def test_who_hangs_up_is_under_way_no_more(tmp_path: Path) -> None:
                     writer.transport.abort()
 
 
+async def test_who_never_ends_a_request_is_not_under_way(tmp_path: Path) -> None:
+    async with open_edge(tmp_path, gateway_max_reads=2) as edge:
+        edge.backends.answers["GetProfile"] = _profile("Ana")
+        head = f"GET {PROFILE} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {edge.token()}\r\n"
+        begun = [await asyncio.open_connection("127.0.0.1", edge.port) for _ in range(4)]
+        for _, writer in begun:
+            writer.write(f"{head}content-length: 1\r\n\r\n".encode())
+            await writer.drain()
+        # Envoy has but one thread here, which has read those before the last of these.
+        assert {(await edge.call("GET", PROFILE)).status for _ in range(20)} == {200}
+        for _, writer in begun:
+            writer.transport.abort()
+
+
 async def _enter(edge: Edge, entered: asyncio.Semaphore) -> asyncio.StreamWriter:
     """Asks until it is let in, which takes until Envoy has noticed that others hung up."""
     while True:

@@ -17,7 +17,7 @@ from eros_gateway.domain.contract import Contract, ContractFault, Method, RestPa
 from eros_gateway.domain.headers import GRPC_ONLY, IS_GRPC
 from eros_gateway.domain.json import Json, Object, extension, seconds
 from eros_gateway.domain.limits import UNCOUNTED, Rates, counted
-from eros_gateway.domain.shedding import ENTERED, gate
+from eros_gateway.domain.shedding import ENTERED, WAITED_FOR, WHOLE, gate
 
 MARGIN_SECONDS: Final = 0.25
 """A service's own answer to a missed deadline comes before the gateway's."""
@@ -207,7 +207,7 @@ def _filters(method: Method, *, rest: RestPath | None = None) -> Object:
         if method.lists:
             context["lists"] = " ".join(method.lists)
     if rest is not None and rest.verb == "GET" and not method.streaming:
-        filters[gate(method.cluster)] = ENTERED
+        filters |= {WHOLE: WAITED_FOR, gate(method.cluster): ENTERED}
     if context:
         filters[_LUA] = extension(
             "extensions.filters.http.lua.v3.LuaPerRoute", filter_context=context

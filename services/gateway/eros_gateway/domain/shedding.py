@@ -4,6 +4,9 @@ One gate a service, so that a slow one keeps nobody from the others. A gate is E
 concurrency filter with its adapting taken out (the least it may allow is the most): what is left is
 a counter that all threads share, and that no request can leave without being taken off it, however
 it ends. The filters are off but at routes that read.
+
+A gate is reached by whole requests only: else whoever begins one and never ends it would be under
+way, and as many as may be would shut everybody out.
 """
 
 from __future__ import annotations
@@ -14,6 +17,22 @@ from eros_gateway.domain.json import Object, extension, seconds
 
 ENTERED: Final = extension("config.route.v3.FilterConfig", config={})
 """What a route says of the gate it leads through."""
+
+
+WHOLE: Final = "envoy.filters.http.buffer"
+"""The name of the filter in front of the gates, which waits for a request's end."""
+_BODY: Final = {"max_request_bytes": 1048576}
+WAITED_FOR: Final = extension("extensions.filters.http.buffer.v3.BufferPerRoute", buffer=_BODY)
+"""What a route says of it where it is on."""
+
+
+def whole() -> Object:
+    """The HTTP filter. What has no body, as reads have none, it lets through at once."""
+    return {
+        "name": WHOLE,
+        "disabled": True,
+        "typed_config": extension("extensions.filters.http.buffer.v3.Buffer", **_BODY),
+    }
 
 
 def gate(cluster: str) -> str:
