@@ -70,13 +70,20 @@ class Collector(
         self._news.set()
         return trace_service_pb2.ExportTraceServiceResponse()
 
-    async def trace_with(self, *names: str, seconds: float = 20.0) -> dict[str, Span]:
-        """The spans, by `service name`, of a trace that has all of these; waits for it."""
+    async def trace_with(
+        self, *names: str, since: float = 0.0, seconds: float = 20.0
+    ) -> dict[str, Span]:
+        """The spans, by `service name`, of a trace that has all of these, begun at or after
+        `since` (wall seconds); waits for it."""
         async with asyncio.timeout(seconds):
             while True:
                 self._news.clear()
                 for trace in dict.fromkeys(span.trace for span in self.spans):
-                    spans = {f"{s.service} {s.name}": s for s in self.spans if s.trace == trace}
+                    spans = {
+                        f"{s.service} {s.name}": s
+                        for s in self.spans
+                        if s.trace == trace and s.begin >= since
+                    }
                     if spans.keys() >= set(names):
                         return spans
                 await self._news.wait()
