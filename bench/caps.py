@@ -21,9 +21,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
@@ -32,6 +30,8 @@ import asyncpg
 from bench import _endless
 from bench._environment import without_servers
 from bench._machine import machine
+from bench._processes import tree
+from bench._processor import taking
 from eros.activity.v1 import activity_pb2
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import MeshOptions, Part
@@ -114,12 +114,12 @@ async def _caps(seconds: float) -> dict[str, Any]:
             child.process.offer(spec, [None] * _ROWS, child.cap)
             child.look()
         await _look(children, _FIRST_CHUNK_SECONDS, _all_working)
-        with _foreign(children) as foreign:
+        with taking() as taken:
             await _look(children, seconds, lambda _: False)
     finally:
         for child in children:
             await child.process.close()
-    return {"foreign_pct": foreign[0], "rows": [_row(child) for child in children]}
+    return {"foreign_pct": taken.foreign_pct, "rows": [_row(child) for child in children]}
 
 
 async def _look(
@@ -156,28 +156,6 @@ def _row(child: _Child) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def _foreign(children: Sequence[_Child]) -> Iterator[list[float]]:
-    """Afterwards: the percentage of all cores that others took."""
-
-    def own() -> float:
-        pids = [child.process.pid for child in children]
-        return time.process_time() + sum(process_cpu_seconds(pid) for pid in pids if pid)
-
-    found: list[float] = []
-    began, busy, ours = time.monotonic(), _busy(), own()
-    yield found
-    wall = (time.monotonic() - began) * (os.cpu_count() or 1)
-    found.append(round(max(0.0, _busy() - busy - (own() - ours)) / wall * 100, 1))
-
-
-def _busy() -> float:
-    """CPU seconds that anybody took since the machine started, stolen time included."""
-    fields = [int(text) for text in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
-    user, nice, system, _idle, _wait, irq, softirq, steal = fields
-    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
-
-
 async def _awake(people: int) -> dict[str, Any]:
     environment = without_servers()
     parts = frozenset(
@@ -198,7 +176,7 @@ async def _awake(people: int) -> dict[str, Any]:
             await admin.close()
         (worker,) = [name for name in mesh.names() if name.startswith("worker")]
         pids = {
-            name: [pid, *_children(pid)]
+            name: tree(pid)
             for name, pid in (("scheduler", mesh.pid("scheduler")), ("worker", mesh.pid(worker)))
         }
         await asyncio.sleep(_START_SECONDS)
@@ -213,11 +191,6 @@ async def _awake(people: int) -> dict[str, Any]:
         "awake_scheduler_pct": round(taken["scheduler"], 3),
         "awake_worker_pct": round(taken["worker"], 3),
     }
-
-
-def _children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text().split()]
 
 
 def _cpu(pids: Sequence[int]) -> float:
