@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,7 @@ _API: Final = "/api/v1"
 _OUTSIDE_API: Final = ("/.well-known", "/openapi", "/docs", "/console")
 _MADRID: Final = (City("Madrid", 40.42, -3.70, "Europe/Madrid", 1, 5.0),)
 _AT_ONCE: Final = 8
+_PASSWORD: Final = "five quiet lanterns"
 _PHONES: Final = 6000
 """Of people whose heartbeats are sent: no gateway's cache of verified tokens, and no twin's, is too
 small for them."""
@@ -39,9 +41,10 @@ _SLEPT: Final = timedelta(hours=5)
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What is asked; `few` where everybody can do it only once. `many` where a promise is held to
-    its p99, which of a hundred requests would be the slowest one. `emptied`: the cache's keys that
-    are deleted before, so that nobody's answer is there when they ask."""
+    """What is asked, at `per_s` requests a second. `few` where everybody can do it only once,
+    `many` where a promise is held to its p99, which of a hundred requests would be the slowest one.
+    `emptied`: the cache's keys that are deleted before, so that nobody's answer is there when they
+    ask."""
 
     method: str
     path: str
@@ -49,6 +52,7 @@ class Route:
     few: bool = False
     many: bool = False
     emptied: str | None = None
+    per_s: float = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +120,10 @@ class Crowd:
             self._conversation = chat.raise_for_status().json()["conversationId"]
 
     async def _sign_up(self, http: httpx.AsyncClient) -> None:
-        """Some with a refresh token, which only signing up gives."""
+        """Some with a password and a refresh token, which only signing up gives."""
         for number in range(_FEW):
-            form = {"email": f"bench{number}@example.org", "password": "five quiet lanterns"}
-            answer = await http.post("/auth/register", json=form | {"name": "Ana"})
+            form = json.loads(_sign_up_form(number))
+            answer = await http.post("/auth/register", json=form)
             self._refresh.append(answer.raise_for_status().json()["refreshToken"])
 
     @property
@@ -135,11 +139,11 @@ class Crowd:
         if route.body == IN_USE:
             return [request(route.method, path, port, token, IN_USE) for token in self.phones]
         others = list(reversed(self.people))
-        if route.path == "/auth/refresh":
-            bodies = [f'{{"refreshToken":"{token}"}}' for token in self._refresh]
+        bodies = self._signing_in(route.path)
+        if bodies:
             return [request(route.method, path, port, "", body) for body in bodies]
         people = self.people[-_FEW:] if route.few else self.people
-        if route.path.startswith("/assistant/"):
+        if route.path.startswith("/assistant/conversations/"):
             people = people[:1]
         if route.path in ("/health/detailed", "/activity/stats"):
             people = [_Person(people[0].user, self._admin, "")]
@@ -163,6 +167,25 @@ class Crowd:
             )
             for person, other in zip(people, others, strict=False)
         ]
+
+    def _signing_in(self, path: str) -> list[str]:
+        """What those who have no token send; nothing where a token is asked for."""
+        match path:
+            case "/auth/register":
+                return [_sign_up_form(_FEW + number) for number in range(_FEW)]
+            case "/auth/login":
+                return [_login_form(number) for number in range(_FEW)]
+            case "/auth/refresh":
+                return [f'{{"refreshToken":"{token}"}}' for token in self._refresh]
+        return []
+
+
+def _login_form(number: int) -> str:
+    return json.dumps({"email": f"bench{number}@example.org", "password": _PASSWORD})
+
+
+def _sign_up_form(number: int) -> str:
+    return json.dumps(json.loads(_login_form(number)) | {"name": "Ana"})
 
 
 async def sleepers(mesh: Mesh, count: int, now: datetime) -> None:
@@ -190,11 +213,18 @@ ROUTES: Final = (
     Route("POST", "/matches/{match}/action", '{"action":"like"}'),
     Route("PUT", "/users/{user}/block", few=True),
     Route("DELETE", "/users/{user}/block", few=True),
+    Route("POST", "/assistant/chat", '{"message":"What could I write to my match?"}', per_s=20),
+    Route("POST", "/assistant/chat/stream", '{"message":"Who are my matches?"}', per_s=20),
+    Route("POST", "/assistant/ask", '{"question":"What is a good first date?"}', per_s=20),
+    Route("POST", "/assistant/advice", '{"topic":"first date"}', per_s=20),
+    Route("POST", "/assistant/translate", '{"text":"I like dogs","targetLanguage":"es"}', per_s=20),
+    Route("POST", "/auth/register", few=True, per_s=5),
+    Route("POST", "/auth/login", few=True, per_s=5),
     Route("POST", "/auth/refresh", few=True),
     Route("POST", "/auth/logout", few=True),
     Route("DELETE", "/users/profile", few=True),
 )
-"""Every route of the contract but signing in and what a model answers, the last ones last."""
+"""Every route of the contract but the console's own, the last ones last."""
 
 
 async def imported(mesh: Mesh, source: str, count: int, seen: datetime | None) -> list[UserId]:

@@ -22,8 +22,10 @@ from pathlib import Path
 from random import Random
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 _RETRY_AFTER = re.compile(rb"\r\nretry-after: *\d+(\r\n|$)", re.IGNORECASE)
 _HEAD_END = b"\r\n\r\n"
+_LAST_CHUNK = b"\r\n0\r\n\r\n"
 _ERROR = ("code", "message", "requestId")
 
 
@@ -123,9 +125,13 @@ class _Connection:
         if head < 0:
             return None
         length = _LENGTH.search(self.answer, 0, head)
-        if length is None:
+        if length is not None:
+            whole = len(self.answer) >= head + len(_HEAD_END) + int(length[1])
+        elif _CHUNKED.search(self.answer, 0, head):
+            whole = self.answer.endswith(_LAST_CHUNK)
+        else:
             raise ConnectionError(f"an answer without a length: {self.answer[:200]!r}")
-        if len(self.answer) < head + len(_HEAD_END) + int(length[1]):
+        if not whole:
             return None
         answer, self.answer = self.answer, b""
         return answer
