@@ -84,15 +84,20 @@ class Supervisor:
 
 class Breather:
     """For work over many items on a loop that others wait for: ``await breathe()`` after each item
-    lets them go first once ``seconds`` have passed since they last could."""
+    lets them go first once ``seconds`` have passed since they last could.
 
-    def __init__(self, seconds: float = BREATH_SECONDS) -> None:
+    Work that nobody waits for rests for ``rest`` seconds then: an answer that takes a dozen turns
+    of the loop would else wait before each of them.
+    """
+
+    def __init__(self, seconds: float = BREATH_SECONDS, rest: float = 0.0) -> None:
         self._seconds = seconds
+        self._rest = rest
         self._since = time.perf_counter()
 
     async def breathe(self) -> None:
         if time.perf_counter() - self._since >= self._seconds:
-            await asyncio.sleep(0)
+            await asyncio.sleep(self._rest)
             self._since = time.perf_counter()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -70,22 +71,23 @@ def missing_of(profile: profile_pb2.MatchingProfile) -> tuple[str, ...]:
     lacks = (
         (not profile.HasField("birth_year"), "your age"),
         (profile.gender not in GENDERS, "your gender"),
-        (not _seeks(profile), "whom you seek"),
+        (not _mask_of(tuple(profile.preferences.genders)), "whom you seek"),
     )
     return tuple(name for lacking, name in lacks if lacking)
 
 
 def filters_of(profile: profile_pb2.MatchingProfile) -> Filters | None:
     """The hard filters; None for somebody who is not in the market."""
-    if missing_of(profile):
-        return None
     preferences, location = profile.preferences, profile.location
+    gender, seeks = GENDERS.get(profile.gender), _mask_of(tuple(preferences.genders))
+    if gender is None or not seeks or not profile.HasField("birth_year"):
+        return None
     known = location.HasField("lat") and location.HasField("lon")
     limit = preferences.max_distance_km
     return Filters(
         birth_year=profile.birth_year,
-        gender=GENDERS[profile.gender],
-        seeks=_seeks(profile),
+        gender=gender,
+        seeks=seeks,
         age_min=preferences.age_min or AGE_MIN,
         age_max=preferences.age_max or AGE_MAX,
         place=Place(location.lat, location.lon) if known else None,
@@ -128,8 +130,10 @@ def _towers(said: Said, model: Model) -> npt.NDArray[np.float64]:
     return np.concatenate([inputs @ np.reshape(one, (len(inputs), LATENT_DIMS)) for one in towers])
 
 
-def _seeks(profile: profile_pb2.MatchingProfile) -> Gender:
+@lru_cache(maxsize=64)
+def _mask_of(genders: tuple[str, ...]) -> Gender:
+    # Or-ing flags makes each anew, which costs more than all the rest of the filters.
     mask = Gender(0)
-    for name in profile.preferences.genders:
+    for name in genders:
         mask |= GENDERS.get(name, Gender(0))
     return mask
