@@ -76,7 +76,8 @@ class Registered:
 
 
 class CachedView(StrEnum):
-    """The two cached forms of a profile, by the prefix of their key."""
+    """The two cached forms of a profile, by the prefix of their key. One's own is a whole answer,
+    the bytes that the phone gets; what others see is a serialized message."""
 
     OWN = "profile"
     PUBLIC = "profile:public"

@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from google.protobuf.message import Message
-
 from eros.accounts.v1 import profile_pb2
 from eros_accounts import wire
 from eros_accounts.domain.credentials import Email, parse_email
@@ -52,9 +50,8 @@ class Profiles:
         self._shield = shield
 
     async def own(self, user_id: UserId) -> bytes:
-        """The person's own ``Profile``, serialized. Raises ``NotFound``."""
-        view = CachedView.OWN
-        return await self._view(view, user_id, wire.own_profile)
+        """The answer with the person's own profile, printed. Raises ``NotFound``."""
+        return await self._view(CachedView.OWN, user_id, wire.printed_own)
 
     async def public(self, asking: UserId, user_id: UserId) -> bytes:
         """A ``PublicProfile``, serialized.
@@ -64,7 +61,7 @@ class Profiles:
         view = CachedView.PUBLIC
         hidden, profile = await asyncio.gather(
             self._store.is_hidden(asking, user_id),
-            self._view(view, user_id, wire.public_profile),
+            self._view(view, user_id, wire.serialized_public),
         )
         if hidden:
             raise NotFound(_GONE)
@@ -117,7 +114,7 @@ class Profiles:
         self,
         view: CachedView,
         user_id: UserId,
-        render: Callable[[Profile, int], Message],
+        render: Callable[[Profile, int], bytes],
     ) -> bytes:
         cached = await self._cache.get(view, user_id)
         if cached is not None:
@@ -125,7 +122,7 @@ class Profiles:
         profile = await self._store.find(user_id)
         if profile is None:
             raise NotFound(_GONE)
-        data = render(profile, self._year()).SerializeToString()
+        data = render(profile, self._year())
         await self._cache.fill(view, user_id, profile.version, data)
         return data
 

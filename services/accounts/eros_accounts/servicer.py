@@ -80,10 +80,10 @@ class AccountsServicer(accounts_pb2_grpc.AccountsServiceServicer):
         await self._sign_in.logout(SessionId(request.session_id))
         return accounts_pb2.EndSessionResponse()
 
-    # `Any`: Raw, which no generated type knows.
-    async def GetProfile(self, _: accounts_pb2.GetProfileRequest, __: Context) -> Any:
-        profile = await self._profiles.own(current_user().user_id)
-        return enclosed(accounts_pb2.GetProfileResponse(success=True), "profile", profile)
+    async def GetProfile(
+        self, _: accounts_pb2.GetProfileRequest, __: Context
+    ) -> accounts_pb2.GetProfileResponse:
+        return wire.own_of(await self._profiles.own(current_user().user_id))
 
     async def UpdateProfile(
         self, request: profile_pb2.UpdateProfileRequest, _: Context
@@ -113,7 +113,7 @@ class AccountsServicer(accounts_pb2_grpc.AccountsServiceServicer):
 
     async def GetPublicProfile(
         self, request: accounts_pb2.GetPublicProfileRequest, _: Context
-    ) -> Any:  # Raw
+    ) -> Any:  # Raw, which no generated type knows
         try:
             user_id = parse_user_id(request.user_id)
         except ValueError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from eros.accounts.v1 import accounts_pb2, profile_pb2
 from eros_accounts.ports import CachedView
 from eros_accounts.store_cache import ValkeyProfileCache
 from eros_common.ids import UserId
@@ -21,9 +20,5 @@ class CachedProfiles:
     def by_method(self) -> Mapping[str, Cached]:
         return {"/eros.accounts.v1.AccountsService/GetProfile": self.own}
 
-    async def own(self, user: UserId, query: str) -> accounts_pb2.GetProfileResponse | None:
-        data = None if query else await self._cache.peek(CachedView.OWN, user)
-        if data is None:
-            return None
-        profile = profile_pb2.Profile.FromString(data)
-        return accounts_pb2.GetProfileResponse(success=True, profile=profile)
+    async def own(self, user: UserId, query: str) -> bytes | None:
+        return None if query else await self._cache.peek(CachedView.OWN, user)

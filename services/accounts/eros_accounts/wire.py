@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from eros.accounts.v1 import profile_pb2
+from typing import Final
+
+from google.protobuf import json_format
+
+from eros.accounts.v1 import accounts_pb2, profile_pb2
 from eros_accounts.domain.profile import Gender, Place, Preferences, Profile
 from eros_accounts.domain.profile_rules import ProfileDraft
+from eros_common.shortcut.printing import printer
+
+_PRINT_OWN: Final = printer(accounts_pb2.GetProfileResponse.DESCRIPTOR)
 
 
 def draft(request: profile_pb2.UpdateProfileRequest) -> ProfileDraft:
@@ -35,6 +42,23 @@ def own_profile(profile: Profile, year: int) -> profile_pb2.Profile:
         preferences=_preferences_message(profile.preferences),
         gender=profile.gender,
     )
+
+
+def printed_own(profile: Profile, year: int) -> bytes:
+    """The answer with a person's own view, as it goes to the phone."""
+    answer = accounts_pb2.GetProfileResponse(success=True, profile=own_profile(profile, year))
+    return _PRINT_OWN(answer)
+
+
+def own_of(printed: bytes) -> accounts_pb2.GetProfileResponse:
+    """What `printed_own` printed, here or in a newer release."""
+    answer = accounts_pb2.GetProfileResponse()
+    return json_format.Parse(printed, answer, ignore_unknown_fields=True)
+
+
+def serialized_public(profile: Profile, year: int) -> bytes:
+    """What others see, as a message."""
+    return public_profile(profile, year).SerializeToString()
 
 
 def public_profile(profile: Profile, year: int) -> profile_pb2.PublicProfile:

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
+from google.protobuf import json_format
+
 from eros.matcher.v1 import matcher_pb2
 from eros_common.ids import UserId
+from eros_common.shortcut.printing import printer
 from eros_matcher.domain.cards import Card
 from eros_matcher.domain.lists import Suggestion, match_id
 
@@ -24,6 +27,11 @@ CACHED_BYTES: Final = 20_000
 _PHOTOS: Final = (12, 6, 3, 1, 0)
 _DECIMALS: Final = 4
 """Of a score: the model does not know it to more."""
+
+_DAILY: Final = printer(matcher_pb2.GetDailyMatchesResponse.DESCRIPTOR)
+_BEYOND: Final = printer(matcher_pb2.ListRecommendationsResponse.DESCRIPTOR)
+_BETWEEN: Final = b'},{"matchId":'
+"""Between two matches, and nowhere else: in a text of JSON a quote is escaped."""
 
 
 def matches_of(
@@ -70,30 +78,42 @@ def beyond_answer(
     )
 
 
-def shortened(
-    answer: matcher_pb2.ListRecommendationsResponse, limit: int
-) -> matcher_pb2.ListRecommendationsResponse:
-    """At most `limit` of them."""
-    del answer.recommendations[limit:]
-    answer.count = len(answer.recommendations)
-    return answer
+def shortened(answer: bytes, limit: int) -> bytes:
+    """Printed recommendations, at most `limit` of them."""
+    first = answer.split(_BETWEEN, limit)
+    if len(first) <= limit:
+        return answer
+    return b'%s}],"count":%d}' % (_BETWEEN.join(first[:limit]), limit)
 
 
 def cached_daily(user: UserId, list_date: date, shown: Shown, year: int) -> bytes:
-    """A stored daily list as bytes for the cache, with as many photos as fit."""
+    """A stored daily list, printed for the cache, with as many photos as fit."""
     for photos in _PHOTOS:
         matches = matches_of(user, list_date, shown, year, photos)
-        data = daily_answer(matches, list_date, "cache", ALL_ANSWERED).SerializeToString()
+        data = _DAILY(daily_answer(matches, list_date, "cache", ALL_ANSWERED))
         if len(data) <= CACHED_BYTES:
             break
     return data
 
 
 def cached_beyond(user: UserId, list_date: date, shown: Shown, year: int) -> bytes:
-    """Stored recommendations as bytes for the cache, with as many photos as fit."""
+    """Stored recommendations, printed for the cache, with as many photos as fit."""
     for photos in _PHOTOS:
         matches = matches_of(user, list_date, shown, year, photos)
-        data = beyond_answer(matches, NOBODY).SerializeToString()
+        data = _BEYOND(beyond_answer(matches, NOBODY))
         if len(data) <= CACHED_BYTES:
             break
     return data
+
+
+def daily_of(printed: bytes) -> matcher_pb2.GetDailyMatchesResponse:
+    """What `cached_daily` printed."""
+    # Whoever printed it may be newer.
+    answer = matcher_pb2.GetDailyMatchesResponse()
+    return json_format.Parse(printed, answer, ignore_unknown_fields=True)
+
+
+def beyond_of(printed: bytes) -> matcher_pb2.ListRecommendationsResponse:
+    """What `cached_beyond` printed, or a shortened one."""
+    answer = matcher_pb2.ListRecommendationsResponse()
+    return json_format.Parse(printed, answer, ignore_unknown_fields=True)

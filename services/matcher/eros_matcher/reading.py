@@ -12,9 +12,16 @@ from eros.matcher.v1 import matcher_pb2
 from eros_common.clocks import Clock
 from eros_common.ids import UserId
 from eros_common.phases import Window
-from eros_common.raw import Raw
 from eros_matcher.accounts import AccountsProfiles, Profiles, card_of
-from eros_matcher.answers import NOBODY, beyond_answer, daily_answer, matches_of, shortened
+from eros_matcher.answers import (
+    NOBODY,
+    beyond_answer,
+    beyond_of,
+    daily_answer,
+    daily_of,
+    matches_of,
+    shortened,
+)
 from eros_matcher.domain.lists import MatchList, Source, list_date_at, oldest_current
 from eros_matcher.features.analysis import missing_of
 from eros_matcher.filling import CacheFiller
@@ -29,7 +36,7 @@ _EVERYTHING: Final = ("your age", "your gender", "whom you seek")
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """One list as it is to be sent; `answer` is None where there is none, `message` says why."""
+    """One list as it is cached; `answer` is None where there is none, `message` says why."""
 
     day: date
     source: str
@@ -60,20 +67,18 @@ class Reading:
         self._window = window
         self._default_zone = default_zone
 
-    async def daily(self, user: UserId) -> matcher_pb2.GetDailyMatchesResponse | Raw:
+    async def daily(self, user: UserId) -> matcher_pb2.GetDailyMatchesResponse:
         """The current daily list."""
         if cached := await self._cache.get(ListKind.DAILY, user):
-            return Raw(cached)
+            return daily_of(cached)
         read = await self._read(user, ListKind.DAILY)
         if read.answer is None:
             return daily_answer((), read.day, read.source, read.message)
-        answer = matcher_pb2.GetDailyMatchesResponse.FromString(read.answer)
+        answer = daily_of(read.answer)
         answer.source = read.source
         return answer
 
-    async def beyond(
-        self, user: UserId, limit: int
-    ) -> matcher_pb2.ListRecommendationsResponse | Raw:
+    async def beyond(self, user: UserId, limit: int) -> matcher_pb2.ListRecommendationsResponse:
         """The first of the current recommendations."""
         answer = await self._cache.get(ListKind.BEYOND, user)
         if answer is None:
@@ -81,8 +86,7 @@ class Reading:
             if read.answer is None:
                 return beyond_answer((), read.message)
             answer = read.answer
-        message = matcher_pb2.ListRecommendationsResponse.FromString(answer)
-        return Raw(answer) if message.count <= limit else shortened(message, limit)
+        return beyond_of(shortened(answer, limit))
 
     async def on(self, user: UserId, day: date) -> matcher_pb2.GetDailyMatchesByDateResponse:
         """The daily list of a day as it was, but for those who are hidden or gone."""

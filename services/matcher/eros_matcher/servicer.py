@@ -35,7 +35,7 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
 
     async def GetDailyMatches(
         self, request: pb.GetDailyMatchesRequest, context: Any
-    ) -> Any:  # or Raw, which no generated type knows
+    ) -> pb.GetDailyMatchesResponse:
         with reached():
             return await self._reading.daily(current_user().user_id)
 
@@ -53,7 +53,7 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
 
     async def ListRecommendations(
         self, request: pb.ListRecommendationsRequest, context: Any
-    ) -> Any:  # or Raw
+    ) -> pb.ListRecommendationsResponse:
         limit = request.limit if request.HasField("limit") else DEFAULT_LIMIT
         with reached():
             return await self._reading.beyond(current_user().user_id, limit)

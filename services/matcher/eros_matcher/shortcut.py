@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from eros.matcher.v1 import matcher_pb2 as pb
 from eros_common.ids import UserId
 from eros_common.shortcut import Cached
 from eros_matcher.answers import DEFAULT_LIMIT, shortened
@@ -29,11 +28,10 @@ class CachedLists:
             f"{_SERVICE}/ListRecommendations": self.beyond,
         }
 
-    async def daily(self, user: UserId, query: str) -> pb.GetDailyMatchesResponse | None:
-        data = None if query else await self._cache.peek(ListKind.DAILY, user)
-        return None if data is None else pb.GetDailyMatchesResponse.FromString(data)
+    async def daily(self, user: UserId, query: str) -> bytes | None:
+        return None if query else await self._cache.peek(ListKind.DAILY, user)
 
-    async def beyond(self, user: UserId, query: str) -> pb.ListRecommendationsResponse | None:
+    async def beyond(self, user: UserId, query: str) -> bytes | None:
         asked = _LIMIT.fullmatch(query)
         if query and asked is None:
             return None  # the gateway says what is wrong with it
@@ -41,4 +39,4 @@ class CachedLists:
         if data is None:
             return None
         limit = DEFAULT_LIMIT if asked is None else int(asked[1])
-        return shortened(pb.ListRecommendationsResponse.FromString(data), limit)
+        return shortened(data, limit)

@@ -295,13 +295,13 @@ async def test_a_cache_that_dies_slows_reads_and_fails_none(
         assert (await accounts.public(member, member.user_id)).bio == "new"
         way.mend()
         # What changed meanwhile is dropped before the cache is asked again.
-        cached = profile_pb2.Profile()
+        cached = b""
         async with asyncio.timeout(10):
-            while cached.bio != "new":
+            while b'"bio":"new"' not in cached:
                 assert (await got(accounts, member))["bio"] == "new"
                 data = await redis.get(key)
                 assert not isinstance(data, str)
-                cached = profile_pb2.Profile.FromString(data or b"")
+                cached = data or b""
 
 
 async def test_no_cache_at_all(starter: Starter) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from opentelemetry.metrics import CallbackOptions, NoOpMeter, Observation
 
-from eros.accounts.v1 import accounts_pb2
 from eros_common import telemetry
 from eros_common.ids import UserId, new_user_id
 from eros_common.shortcut import ReadPort
@@ -56,11 +55,9 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
 
 async def test_each_read_is_counted_and_a_recorded_one_has_a_span(told: Told) -> None:
     tokens, user = TestTokens(), new_user_id()
-    profile: list[accounts_pb2.GetProfileResponse | None] = [
-        accounts_pb2.GetProfileResponse(success=True)
-    ]
+    profile: list[bytes | None] = [b'{"success":true}']
 
-    async def read(_: UserId, __: str) -> accounts_pb2.GetProfileResponse | None:
+    async def read(_: UserId, __: str) -> bytes | None:
         return profile[0]
 
     port = ReadPort("127.0.0.1:0", {f"/{METHOD}": read}, tokens.auth())

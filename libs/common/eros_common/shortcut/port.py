@@ -11,22 +11,19 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from google.protobuf.message import Message
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from eros_common import logging, telemetry
 from eros_common.auth.authenticator import Authenticator
 from eros_common.errors import ErosError
 from eros_common.ids import UserId
-from eros_common.policy import method_descriptor
 from eros_common.server import CannotListen
-from eros_common.shortcut.printing import Printer, printer
 
 log = logging.get("shortcut")
 
-Cached = Callable[[UserId, str], Awaitable[Message | None]]
-"""A person's cached answer to a method, by the query string of the request (such as ``limit=5``);
-None if there is none, or the query is not as it should be."""
+Cached = Callable[[UserId, str], Awaitable[bytes | None]]
+"""A person's cached answer to a method, as a ``printer`` printed it, by the query string of the
+request (such as ``limit=5``); None if there is none, or the query is not as it should be."""
 
 _HEAD_END: Final = b"\r\n\r\n"
 _SAMPLED: Final = b"-01"
@@ -44,7 +41,6 @@ class _Read:
 
     name: str
     read: Cached
-    write: Printer
     hits: int = 0
     unchanged: int = 0
     misses: int = 0
@@ -53,7 +49,7 @@ class _Read:
 class ReadPort:
     """Bound at once; answers nothing but 404 until it is told to serve.
 
-    ``reads`` is by full method path, ``/package.Service/Method``, whose answer's type is printed.
+    ``reads`` is by full method path, ``/package.Service/Method``.
     """
 
     def __init__(
@@ -67,12 +63,7 @@ class ReadPort:
                 f"cannot listen on {listen}: the address is in use or not of this machine"
             ) from None
         self.port: int = self._socket.getsockname()[1]
-        self._reads = {
-            path.encode(): _Read(
-                path.lstrip("/"), read, printer(method_descriptor(path).output_type)
-            )
-            for path, read in reads.items()
-        }
+        self._reads = {path.encode(): _Read(path.lstrip("/"), read) for path, read in reads.items()}
         telemetry.meter().create_observable_counter(
             "eros.shortcut.reads",
             callbacks=[self._counted],
@@ -135,17 +126,16 @@ class ReadPort:
     ) -> bytes:
         try:
             user = await self._authenticator.user(authorization)
-            message = await found.read(user.user_id, query)
+            body = await found.read(user.user_id, query)
         except ErosError:
-            message = None  # the call says it better
-        if message is None:
+            body = None  # the call says it better
+        if body is None:
             found.misses += 1
             return _NOTHING
-        return _answer(message, found, known)
+        return _answer(body, found, known)
 
 
-def _answer(message: Message, read: _Read, known: bytes) -> bytes:
-    body = read.write(message)
+def _answer(body: bytes, read: _Read, known: bytes) -> bytes:
     # As the gateway does it for answers by a call (lua/etag.lua).
     tag = b'"%08x%08x"' % (zlib.crc32(body), zlib.adler32(body))
     if tag in known:
