@@ -1,20 +1,22 @@
-"""The activity service dies, stands still and is drained while people say that they are awake: for
-every sign of life that was lost, nobody's work ran on beyond the bound."""
+"""The activity service dies, stands still and is drained while people say that they are awake, and
+Envoy does with signs of life in its hands that it was about to send together: for every sign of
+life that was lost, nobody's work ran on beyond the bound."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import re
 import signal
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
@@ -23,6 +25,7 @@ import pytest
 
 from bench._phones import Tokens
 from eros.accounts.v1 import accounts_pb2
+from eros_activity.shards import PAUSES
 from eros_cli.mesh.gateway import gateway_of
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import EVERYTHING, MeshOptions, NightClock, Part
@@ -31,7 +34,7 @@ from eros_cli.population import demo
 from eros_cli.population.load import load_people, touch
 from eros_cli.population.places import City
 from eros_common.ids import UserId, new_user_id
-from eros_common.redis import open_redis
+from eros_common.redis import Valkey, open_redis
 from tests.support.stores import clean_environment
 
 START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
@@ -41,6 +44,8 @@ PEOPLE = 150
 #: for REORDER is lost; what was begun is off the worker HALT later. The rest is for the machine.
 INTERVAL, SILENCE, REORDER, HALT, ROOM = 3.0, 1.0, 0.5, 0.5, 1.0
 BOUND = SILENCE + HALT + ROOM
+#: Longer than the bound.
+FROZEN = 3.0
 SETTINGS = {
     "EROS_RATE_PER_SECOND": "0",
     "EROS_GATEWAY_GATHER_PER_SECOND": "20",
@@ -59,11 +64,15 @@ SETTINGS = {
     "EROS_LEARN_ASLEEP_SHARE": "1",
 }
 BEATS_PER_SECOND, MANY_BEATS_PER_SECOND = 150, 2000
+#: A thread holds an answered heartbeat while another connection of its waits for the clock: of so
+#: many connections, at least two have the same thread.
+CONNECTIONS = 6
 #: So many people of one connection are between their first and their second heartbeat.
 BETWEEN = 20
 #: An instant is told in whole milliseconds, and kept so.
 EXACT = 0.002
 GENEROUS_SECONDS = 40.0
+_UNREAD = re.compile("nobody reads the access log of gateway ")
 BODY = b'{"appActive":true,"screenOn":true}'
 LEASED = 1
 _AUDIT = "SELECT at, event, kind, users, tokens FROM scheduler.audit WHERE event <= 6 ORDER BY at"
@@ -78,25 +87,33 @@ class Beats:
     mesh: Mesh
     began: float
     answered: dict[UserId, float] = field(default_factory=dict)
+    second: set[UserId] = field(default_factory=set)
     per_second: float = BEATS_PER_SECOND
 
     @asynccontextmanager
     async def sent(self) -> AsyncIterator[None]:
-        """Two phones' worth of connections, until the block ends."""
+        """Until the block ends."""
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._send()) for _ in range(2)]
+            tasks = [group.create_task(self._send()) for _ in range(CONNECTIONS)]
             yield
             for task in tasks:
                 task.cancel()
 
     async def _send(self) -> None:
+        while True:
+            # Envoy is away for a moment where it was killed.
+            with suppress(ConnectionError, asyncio.IncompleteReadError):
+                await self._send_by_one_connection()
+            await asyncio.sleep(0.02)
+
+    async def _send_by_one_connection(self) -> None:
         tokens = Tokens(self.mesh)
         host, _, port = self.mesh.url.removeprefix("http://").rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         once: deque[tuple[UserId, str]] = deque()
         try:
             while True:
-                if len(once) < BETWEEN:
+                if is_first := len(once) < BETWEEN:
                     user = new_user_id()
                     token = tokens.of(user)
                     once.append((user, token))
@@ -108,25 +125,39 @@ class Beats:
                 if head.startswith(b"HTTP/1.1 200 "):
                     told = datetime.fromisoformat(json.loads(body)["timestamp"])
                     self.answered[user] = told.timestamp()
-                await asyncio.sleep(2 / self.per_second)
+                    if not is_first:
+                        self.second.add(user)
+                await asyncio.sleep(CONNECTIONS / self.per_second)
         finally:
             writer.close()
 
     async def lost(self, since: float, until: float) -> list[float]:
         """When those were answered of whom the activity service does not know it."""
         await asyncio.sleep(REORDER)  # some are still on their way
+        unknown = await self.unknown()
+        return [at for user in unknown if since <= (at := self.answered[user]) <= until]
+
+    async def unknown(self) -> set[UserId]:
+        """Of whose last heartbeat the activity service does not know now."""
+        answered = dict(self.answered)
         seen: dict[bytes, float] = {}
-        url = self.mesh.environment()["ACTIVITY_REDIS_URL"]
-        async with open_redis(url, app="test") as redis:
+        async with self._valkey() as redis:
             async for name in redis.scan_iter("activity:*:people"):
                 known = await redis.zrange(name, 0, -1, withscores=True)
                 seen.update(cast("list[tuple[bytes, float]]", known))
         night = START.timestamp() - self.began
-        return [
-            at
-            for user, at in self.answered.items()
-            if since <= at <= until and seen.get(user.bytes, 0.0) < at + night - EXACT
-        ]
+        return {
+            user for user, at in answered.items() if seen.get(user.bytes, 0.0) < at + night - EXACT
+        }
+
+    async def pauses(self, since: float) -> list[str]:
+        """Why there were pauses since then (wall)."""
+        async with self._valkey() as redis:
+            found = await cast("Any", redis.xrange(PAUSES, min=round(since * 1000)))
+        return [fields[b"reason"].decode() for _, fields in found]
+
+    def _valkey(self) -> AbstractAsyncContextManager[Valkey]:
+        return open_redis(self.mesh.environment()["ACTIVITY_REDIS_URL"], app="test")
 
     async def gathered(self) -> int:
         """How often the gateway waited for its clock in order to send some together."""
@@ -168,6 +199,15 @@ class Blind:
     async def after(self, fault: Callable[[], Awaitable[None]]) -> list[float]:
         """Lets something happen in the middle of everything; waits until the pause that it must
         cause is over; the instants of the heartbeats that were lost."""
+        lost = await self.lost_by(fault)
+        if lost:
+            spans = await self.worked()
+            # Not because there was nothing to do.
+            assert any(a < min(lost) < b for a, b in spans), (min(lost), spans)
+        return lost
+
+    async def lost_by(self, fault: Callable[[], Awaitable[None]]) -> list[float]:
+        """The same, where there may be a pause already when the first is lost."""
         await self.until_at_work()
         began = time.time()
         await fault()
@@ -180,8 +220,6 @@ class Blind:
             spans = [(a, b) for a, b in await self.worked() if a < last + INTERVAL]
             running_on = [(a, b) for a, b in spans if b > first + BOUND]
             assert not running_on, (first, last, running_on)
-            # Not because there was nothing to do.
-            assert any(a < first < b for a, b in spans), (first, spans)
         return lost
 
 
@@ -210,6 +248,15 @@ async def blind() -> AsyncIterator[Blind]:
             yield Blind(mesh, pool, beats)
 
 
+@pytest.fixture
+def many_beats(blind: Blind) -> Iterator[None]:
+    """So many that some are always on their way, and in the hands of Envoy's threads."""
+    blind.beats.per_second = MANY_BEATS_PER_SECOND
+    yield
+    blind.beats.per_second = BEATS_PER_SECOND
+
+
+@pytest.mark.usefixtures("many_beats")
 async def test_killed(blind: Blind) -> None:
     async def killed() -> None:
         await blind.mesh.kill("activity")
@@ -237,15 +284,63 @@ async def test_frozen(blind: Blind) -> None:
     assert not [(a, b) for a, b in worked if a < began + 2 and b > began + BOUND]
 
 
+@pytest.mark.usefixtures("many_beats")
 async def test_drained(blind: Blind) -> None:
-    # So many that some are on their way when it ends, and while nobody is there.
-    blind.beats.per_second = MANY_BEATS_PER_SECOND
-    try:
-        assert await blind.after(lambda: blind.mesh.restart("activity"))
-    finally:
-        blind.beats.per_second = BEATS_PER_SECOND
+    # When it ends, and while nobody is there.
+    assert await blind.after(lambda: blind.mesh.restart("activity"))
     # All of this was of heartbeats that are sent together, too.
     assert await blind.beats.gathered()
+
+
+async def _freeze_with_some_in_hand(blind: Blind) -> set[UserId]:
+    """Stops Envoy at a moment at which it holds heartbeats that it has answered and not sent yet;
+    whose."""
+    envoy = blind.mesh.pid("envoy")
+    for _ in range(20):
+        await asyncio.sleep(0.1)
+        _signal(envoy, signal.SIGSTOP)
+        # What it did send is in the store by then.
+        await asyncio.sleep(0.1)
+        if held := await blind.beats.unknown() & blind.beats.second:
+            return held
+        _signal(envoy, signal.SIGCONT)
+    pytest.fail("Envoy never held any")
+
+
+@pytest.mark.usefixtures("many_beats")
+async def test_envoy_killed_with_some_in_hand(blind: Blind) -> None:
+    held: set[UserId] = set()
+
+    async def killed() -> None:
+        held.update(await _freeze_with_some_in_hand(blind))
+        await blind.mesh.kill("envoy")
+
+    began = time.time()
+    assert await blind.after(killed)
+    # They were in its hands, and nowhere else: they never came.
+    assert held & await blind.beats.unknown()
+    assert any(map(_UNREAD.match, await blind.beats.pauses(began)))
+
+
+@pytest.mark.usefixtures("many_beats")
+async def test_envoy_frozen_with_some_in_hand(blind: Blind) -> None:
+    began = 0.0
+
+    async def frozen() -> None:
+        nonlocal began
+        assert await _freeze_with_some_in_hand(blind)
+        began = time.time()
+        try:
+            await asyncio.sleep(FROZEN)
+            assert any(map(_UNREAD.match, await blind.beats.pauses(began)))
+        finally:
+            _signal(blind.mesh.pid("envoy"), signal.SIGCONT)
+
+    await blind.lost_by(frozen)
+    worked = await blind.worked()
+    # While they were known to nobody, nobody's work ran on.
+    assert not [(a, b) for a, b in worked if a < began + FROZEN and b > began + BOUND]
+    assert any(a < began < b for a, b in worked)
 
 
 def _signal(process: int, number: signal.Signals) -> None:

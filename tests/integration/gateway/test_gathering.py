@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from google.protobuf.message import Message
 
 from eros.activity.v1 import activity_pb2 as pb
 from eros_common.ids import UserId, new_user_id
+from eros_gateway import render
 from tests.integration.gateway.edge import API, Edge, open_edge
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -30,6 +32,23 @@ HELD_MS = 45
 async def _edge(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Edge]:
     async with open_edge(tmp_path_factory.mktemp("edge"), gateway_gather_per_second=10) as edge:
         yield edge
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def small_edge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Edge]:
+    """One that gathers now, and holds five at most."""
+    read = render._resource
+
+    def few(name: str) -> str:
+        text = read(name)
+        assert name != "lua/gather.lua" or text.count("MOST_HELD = 5000") == 1
+        return text.replace("MOST_HELD = 5000", "MOST_HELD = 5")
+
+    monkeypatch.setattr(render, "_resource", few)
+    async with open_edge(tmp_path, gateway_gather_per_second=10) as edge:
+        await gathers(edge)
+        yield edge
+        edge.logs.writing.set()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -268,3 +287,41 @@ async def test_what_was_refused_for_a_moment_comes_later(edge: Edge) -> None:
     await phone.beat()
     await edge.logs.until(lambda: phone.arrived >= 9)
     assert phone.arrived == 9
+
+
+async def test_an_ended_session_makes_nobody_one_of_those_who_are_awake(edge: Edge) -> None:
+    phone, other = Phone(edge, "ended"), Phone(edge)
+    await phone.beat(3)
+    await edge.logs.until(lambda: phone.arrived >= 3)
+    edge.logs.ended.append("ended")
+    edge.logs.asked.clear()
+    async with asyncio.timeout(10):
+        while not edge.logs.asked:
+            await other.beat()
+    known = len(phone.gathered)
+    assert known
+    for _ in range(5):
+        await edge.call("GET", f"{API}/matches/daily", headers=phone.headers)
+    # This backend refuses nobody, so there is something to wait for.
+    await edge.logs.until(lambda: len(phone.streamed) + known >= 3 + 5)
+    assert len(phone.gathered) == known
+
+
+async def test_no_more_are_held_than_one_message_takes(small_edge: Edge) -> None:
+    logs, sender = small_edge.logs, Phone(small_edge)
+    phones = [Phone(small_edge) for _ in range(12)]
+    for phone in (sender, *phones):
+        await phone.beat()
+    logs.writing.clear()
+    sending = asyncio.create_task(_beat_until_sent(sender, logs.signs_came))
+    before = logs.signs_came
+    await logs.until(lambda: logs.signs_came > before)
+    # Meanwhile nothing is sent, and the sixth and all behind it go by the stream.
+    await asyncio.gather(*(phone.beat() for phone in phones))
+    logs.writing.set()
+    await sending
+    async with asyncio.timeout(10):
+        # What had to wait for too long is sent again by whoever comes next.
+        while not all(phone.arrived >= 2 for phone in phones):
+            await sender.beat()
+    assert sum(len(phone.gathered) for phone in phones) <= 5

@@ -14,7 +14,9 @@ function envoy_on_request(handle)
   local cached, idle, held_here = context:get("cached"), context:get("idle"), false
   if user then
     local background = headers:get(BACKGROUND) == "1" or context:get("background") or false
-    if cached and not background then
+    -- Of an ended session it is no sign of life: it may not make its person one of those who are
+    -- awake, whose next sign can wait.
+    if cached and not background and not ended[session] then
       local now = handle:timestamp()
       held_here = may_wait(user, now)
       if held_here then hold(user, session, now) end

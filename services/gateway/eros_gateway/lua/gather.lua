@@ -25,6 +25,9 @@ local STREAM_MS = 500
 -- For so long after a fault nothing more is held.
 local DOUBT_MS = 1000
 local LENGTH_OF_ID = 36
+-- So many are held at most: what is on its way and what is held meanwhile are one message where the
+-- first did not come, and activity takes a megabyte, which is 12,000 of them.
+local MOST_HELD = 5000
 local CLOCK = {[":method"] = "GET", [":path"] = "/", [":authority"] = "clock"}
 local SIGNS = {
   [":method"] = "POST",
@@ -80,7 +83,7 @@ local function may_wait(user, now)
   count = count + 1
   return busy and (recent[user] or (before[user] and since(now, turned_at) < RECENT_MS))
     and since(now, streamed_at) < STREAM_MS and since(now, doubted_at) >= DOUBT_MS
-    and #user == LENGTH_OF_ID
+    and #user == LENGTH_OF_ID and #held < MOST_HELD
 end
 
 -- Number `value` as a varint.
