@@ -4,8 +4,7 @@ local READ_TIMEOUT_MS = 250
 
 -- Whether it was answered, and nothing is left to be said of it.
 local function answer_cached(handle, headers, cached, held_here)
-  reads = reads + 1
-  local read = reads
+  local read = read_begins(handle:timestamp())
   local query = headers:get(":path"):match("%?.*") or ""
   local found, body = handle:httpCall(cached.cluster, {
     [":method"] = "GET",
@@ -14,7 +13,7 @@ local function answer_cached(handle, headers, cached, held_here)
     ["authorization"] = headers:get("authorization"),
     ["if-none-match"] = headers:get("if-none-match"),
   }, nil, READ_TIMEOUT_MS)
-  send_behind(handle, read)
+  read_ends(handle, read)
   local status = found[":status"]
   if status ~= "200" and status ~= "304" then return false end
   local answer = {[":status"] = status, ["etag"] = found["etag"]}

@@ -15,6 +15,8 @@
 -- therefore waits for the listener "clock", which answers late. If that client hangs up meanwhile,
 -- the next heartbeat or read sends.
 local HOLD_MS, LATE_MS, ANSWER_MS, GIVE_UP_MS = 30, 45, 250, 600
+-- Longer than a read of what is cached is waited for.
+local READ_MS = 300
 -- If all that was wrong is that whoever sent it was hung up on: so long, whoever is awake stays so.
 local NEVER_ANSWERED_MS = math.max(GIVE_UP_MS, RECENT_MS)
 -- It pays from so many signs in a window on.
@@ -52,8 +54,8 @@ local awaited = false
 local refused = false
 -- Whether somebody would have sent more while others were on their way.
 local behind = false
--- How many reads came; see send_behind.
-local reads = 0
+-- How many reads came, and when those began that may be on their way.
+local reads, under_way = 0, {}
 
 -- A clock that was set back makes what was long ago, not what lasts for ever.
 local function since(now, instant)
@@ -115,6 +117,19 @@ local function hold_again(now, give_up)
   end
 end
 
+-- Whether what is held may be left to somebody else: who waits for the clock, or, for a while, a read
+-- that is still on its way. Of a client that hangs up a script is not told, so a read is taken to be
+-- on its way for READ_MS at most.
+local function others_will(now)
+  if awaited then return true end
+  if since(now, held_at) >= HOLD_MS then return false end
+  for read, begun in pairs(under_way) do
+    if since(now, begun) < READ_MS then return true end
+    under_way[read] = nil
+  end
+  return false
+end
+
 -- Sends what is held, unless that is being done.
 local function send_held(handle, now)
   awaited = false
@@ -133,7 +148,8 @@ local function send_held(handle, now)
   if flying ~= mine then return end
   if headers[":status"] == "200" and answer then
     flying = nil
-    if behind and not awaited then send_held(handle, handle:timestamp()) end
+    now = handle:timestamp()
+    if behind and not others_will(now) then send_held(handle, now) end
   else
     hold_again(handle:timestamp(), GIVE_UP_MS)
   end
@@ -161,11 +177,16 @@ local function is_late(now)
     or (flying and since(now, flown_at) >= ANSWER_MS + LATE_MS)
 end
 
--- Reads do not wait for the clock. They take their time anyway, and the one that nobody came after
--- sends what is held.
-local function send_behind(handle, read)
+-- Reads do not wait for the clock: they take their time anyway.
+local function read_begins(now)
+  reads = reads + 1
+  under_way[reads] = now
+  return reads
+end
+
+local function read_ends(handle, read)
+  under_way[read] = nil
   if not held[1] and not flying then return end
   local now = handle:timestamp()
-  local mine = not awaited and (read == reads or since(now, held_at) >= HOLD_MS)
-  if mine or is_late(now) then send_held(handle, now) end
+  if is_late(now) or not others_will(now) then send_held(handle, now) end
 end
