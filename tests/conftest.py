@@ -43,7 +43,7 @@ hypothesis.settings.load_profile("eros")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Every test is marked by the folder it is in. Unit tests first; but where processes share the
-    tests, the longest first. One process has all that use the shared mesh; a file is one's own."""
+    files, the longest first."""
     parallel = os.environ.get("PYTEST_XDIST_WORKER") is not None
     order = list(reversed(_FOLDERS)) if parallel else list(_FOLDERS)
 
@@ -52,8 +52,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     for item in items:
         item.add_marker(_FOLDERS[folder(item)])
-        shared = "mesh" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("mesh" if shared else str(item.path)))
     items.sort(key=lambda item: order.index(folder(item)))
 
 

@@ -124,6 +124,8 @@ class GatewaySettings(TelemetrySettings, PeerSettings, NightSettings, PhaseSetti
     """Activity's access-log port (its ``EROS_ALS_LISTEN``)."""
     gateway_trace_percent: float = Field(1.0, ge=0, le=100)
     """Of requests, how many are traced; none without ``OTEL_EXPORTER_OTLP_ENDPOINT``."""
+    span_delay_ms: int = Field(5000, ge=1, validation_alias="OTEL_BSP_SCHEDULE_DELAY")
+    """How long Envoy keeps a span before it is sent with others, as the services' own SDK does."""
 
     als_flush_seconds: float = Field(0.005, ge=0.001, le=10)
     gateway_gather_per_second: int = Field(400, ge=0)

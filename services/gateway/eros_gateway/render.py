@@ -88,6 +88,7 @@ def _values(settings: GatewaySettings, contract: Contract) -> dict[str, Json]:
         "own_replies": replies.mappers(),
         "access_log": settings.gateway_access_log,
         "tracing": tracing.tracing(settings.otel_endpoint, settings.gateway_trace_percent),
+        "runtime": tracing.runtime(settings.span_delay_ms),
         "log_tags": tracing.log_tags(settings.otel_endpoint),
         "als_flush": seconds(settings.als_flush_seconds),
         "routes": routes(contract, Limits(settings.call_timeout_seconds, rates)),

@@ -35,6 +35,11 @@ def tracing(endpoint: str, percent: float) -> Json:
     }
 
 
+def runtime(delay_ms: int) -> dict[str, Json]:
+    """How long spans are kept to be sent together: for this Envoy has no other place."""
+    return {"tracing.opentelemetry.flush_interval_ms": delay_ms}
+
+
 def log_tags(endpoint: str) -> list[Json]:
     """What the access-log stream says of the trace of a request that Envoy answers itself: only its
     router writes a ``traceparent`` header. Whether it is recorded is in the request id."""
