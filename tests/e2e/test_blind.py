@@ -269,15 +269,17 @@ async def test_killed(blind: Blind) -> None:
 
 async def test_frozen(blind: Blind) -> None:
     process = blind.mesh.pid("activity")
+    began = 0.0
 
     async def frozen() -> None:
+        nonlocal began
+        began = time.time()
         _signal(process, signal.SIGSTOP)
         try:
             await asyncio.sleep(2)
         finally:
             _signal(process, signal.SIGCONT)
 
-    began = time.time()
     await blind.after(frozen)
     # Whether or not anything was lost, for so long nobody could know who is awake.
     worked = await blind.worked()
