@@ -133,7 +133,9 @@ GRANT SELECT, INSERT ON scheduler.audit, scheduler.halts TO eros_scheduler;
 GRANT USAGE ON SEQUENCE scheduler.halt_ids TO eros_scheduler;
 GRANT USAGE ON SCHEMA scheduler TO eros_accounts, eros_matcher;
 
--- The partitions of today and the next days. Attaching holds nobody up who writes. The owner is
+-- The partitions of today and the next days. Attaching holds nobody up who writes; it does wait for
+-- whoever reads the rest, such as a backup, and gives up. What was written of a day before its
+-- partition was there is moved to it: begun again after days, there may be such rows. The owner is
 -- whoever owns the tables, so that the role that appends cannot change what is appended.
 CREATE FUNCTION scheduler.keep_partitions(p_days_ahead integer) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s'
@@ -142,6 +144,8 @@ DECLARE
     parent text;
     child text;
     day timestamp;
+    since timestamptz;
+    until timestamptz;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('scheduler.partitions'));
     FOREACH parent IN ARRAY ARRAY['audit', 'halts'] LOOP
@@ -149,12 +153,21 @@ BEGIN
             day := date_trunc('day', now() AT TIME ZONE 'UTC') + ahead * interval '1 day';
             child := format('%s_%s', parent, to_char(day, 'YYYYMMDD'));
             CONTINUE WHEN to_regclass('scheduler.' || child) IS NOT NULL;
+            since := day AT TIME ZONE 'UTC';
+            until := (day + interval '1 day') AT TIME ZONE 'UTC';
             EXECUTE format(
                 'CREATE TABLE scheduler.%I (LIKE scheduler.%I INCLUDING ALL)', child, parent
             );
+            EXECUTE format('LOCK TABLE scheduler.%I IN ACCESS EXCLUSIVE MODE', parent || '_rest');
+            EXECUTE format(
+                'WITH early AS (DELETE FROM scheduler.%1$I WHERE %2$I >= %3$L AND %2$I < %4$L RETURNING *)
+                 INSERT INTO scheduler.%5$I SELECT * FROM early',
+                parent || '_rest', CASE parent WHEN 'audit' THEN 'at' ELSE 'event_at' END,
+                since, until, child
+            );
             EXECUTE format(
                 'ALTER TABLE scheduler.%I ATTACH PARTITION scheduler.%I FOR VALUES FROM (%L) TO (%L)',
-                parent, child, day AT TIME ZONE 'UTC', (day + interval '1 day') AT TIME ZONE 'UTC'
+                parent, child, since, until
             );
         END LOOP;
     END LOOP;

@@ -11,7 +11,9 @@
 -- calls it; a call a row would cost more than the row.
 CREATE FUNCTION scheduler.ms_since(p_at timestamptz) RETURNS integer
 LANGUAGE sql
-AS $$ SELECT (extract(epoch FROM pg_catalog.clock_timestamp() - p_at) * 1000)::integer; $$;
+AS $$
+    SELECT least(extract(epoch FROM pg_catalog.clock_timestamp() - p_at) * 1000, 2147483647)::integer;
+$$;
 
 -- Puts back in the queue what waited for another kind of these people. A row that somebody else
 -- is writing just now is left: it comes back by itself at back_at.

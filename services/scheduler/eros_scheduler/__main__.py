@@ -15,7 +15,7 @@ from eros_scheduler.config import SchedulerSettings
 from eros_scheduler.core.core import SchedulerCore
 from eros_scheduler.core.model import HaltRecord
 from eros_scheduler.engine import Engine
-from eros_scheduler.keeping import keep_audit
+from eros_scheduler.keeping import Keeping
 from eros_scheduler.metrics import NightMetrics
 from eros_scheduler.overview import Counting
 from eros_scheduler.retrying import until_available
@@ -49,6 +49,9 @@ async def compose(app: App[SchedulerSettings]) -> None:
     jobs = PostgresJobs(pool, claims, settings.idle_thresholds)
     halt_log = PostgresHalts(pool)
     audit = PostgresAudit(pool)
+    keeping = Keeping(audit, app.clock, days=settings.audit_days)
+    # Before anything is written: leases left over are taken, and noted, by the engine's first tick.
+    await keeping.once()
 
     async def append(records: Sequence[HaltRecord]) -> None:
         await until_available(app.clock, lambda: halt_log.append(records))
@@ -83,10 +86,7 @@ async def compose(app: App[SchedulerSettings]) -> None:
     app.background("scheduler.watch", watch.run)
     app.background("scheduler.metrics", NightMetrics(counting, core.state, app.clock).run)
 
-    async def keep() -> None:
-        await keep_audit(audit, app.clock, days=settings.audit_days)
-
-    app.background("scheduler.keeping", keep)
+    app.background("scheduler.keeping", keeping.run)
 
     async def drain() -> None:
         await engine.drain(settings.stop_grace_seconds / 2)

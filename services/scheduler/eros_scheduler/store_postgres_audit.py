@@ -9,7 +9,7 @@ import asyncpg
 
 from eros_common.ids import JobToken, UserId
 from eros_scheduler.core.model import JobKind
-from eros_scheduler.ports import AuditEntry, AuditEvent
+from eros_scheduler.ports import AuditEntry, AuditEvent, StoreUnavailableError
 from eros_scheduler.store_postgres_rows import unavailable
 
 DAYS_AHEAD: Final = 2
@@ -55,6 +55,10 @@ class PostgresAudit:
         ]
 
     async def keep(self, *, days: int) -> int:
-        with unavailable():
-            await self._pool.execute("SELECT scheduler.keep_partitions($1)", DAYS_AHEAD)
-            return int(await self._pool.fetchval("SELECT scheduler.drop_partitions($1)", days))
+        try:
+            with unavailable():
+                await self._pool.execute("SELECT scheduler.keep_partitions($1)", DAYS_AHEAD)
+                return int(await self._pool.fetchval("SELECT scheduler.drop_partitions($1)", days))
+        except asyncpg.PostgresError as error:
+            # Whatever it is: what is written goes to the rest meanwhile, and nobody waits for this.
+            raise StoreUnavailableError(f"{type(error).__name__}: {error}") from error

@@ -23,8 +23,15 @@ def unavailable() -> Iterator[None]:
         *AWAY,
         # Two claims met between two kinds of one person: the index let one of them through.
         asyncpg.UniqueViolationError,
+        # Somebody reads, such as a backup, what is to be altered.
+        asyncpg.LockNotAvailableError,
     ) as error:
         raise StoreUnavailableError(f"{type(error).__name__}: {error}") from error
+    except asyncpg.CheckViolationError as error:
+        if error.constraint_name is not None:
+            raise
+        # No check of a table: a day got its partition while something was written of it.
+        raise StoreUnavailableError(str(error)) from error
 
 
 def leased(rows: Sequence[asyncpg.Record]) -> LeasedRows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import asyncpg
@@ -9,7 +10,7 @@ import pytest
 
 from eros_common.ids import UserId
 from eros_scheduler.core.model import HaltReason, HaltRecord
-from eros_scheduler.ports import AuditEntry, AuditEvent, JobState
+from eros_scheduler.ports import AuditEntry, AuditEvent, JobState, StoreUnavailableError
 from eros_scheduler.store_postgres_audit import PostgresAudit
 from eros_scheduler.store_postgres_halts import PostgresHalts
 from tests.ports.scheduler.stores import (
@@ -131,6 +132,45 @@ async def test_days_are_prepared_and_forgotten(real: PostgresStores) -> None:
     prepared = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'scheduler.audit'::regclass"
     # Today, two days ahead, and the rest.
     assert await real.admin.fetchval(prepared) >= 4
+
+
+@pytest.fixture
+async def unprepared(real: PostgresStores) -> AsyncIterator[None]:
+    """Nobody prepared today, as if everything had been off for days; it is mended afterwards."""
+    days = [(table, ahead) for table in ("audit", "halts") for ahead in range(3)]
+    for table, ahead in days:
+        day = await real.admin.fetchval(
+            "SELECT to_char(now() AT TIME ZONE 'UTC' + $1 * interval '1 day', 'YYYYMMDD')", ahead
+        )
+        await real.admin.execute(f"DROP TABLE scheduler.{table}_{day}")
+    yield
+    await PostgresAudit(real.pool).keep(days=30)
+
+
+@pytest.mark.usefixtures("unprepared")
+async def test_what_was_written_before_its_day_was_prepared_is_moved_there(
+    real: PostgresStores,
+) -> None:
+    (one,) = await real.asleep()
+    await real.claim(ANALYZE)
+    known = await _of(real, one)
+    assert known
+    await PostgresAudit(real.pool).keep(days=30)
+    assert await _of(real, one) == known
+    left = "SELECT count(*) FROM scheduler.audit_rest WHERE at > now() - interval '1 day'"
+    assert await real.admin.fetchval(left) == 0
+
+
+@pytest.mark.usefixtures("unprepared")
+async def test_days_are_prepared_once_nobody_reads_the_rest(real: PostgresStores) -> None:
+    audit = PostgresAudit(real.pool)
+    reading = real.admin.transaction()
+    await reading.start()
+    await real.admin.fetchval("SELECT count(*) FROM scheduler.audit")  # as a backup does
+    with pytest.raises(StoreUnavailableError, match="LockNotAvailable"):
+        await audit.keep(days=30)
+    await reading.rollback()
+    assert await audit.keep(days=30) == 0
 
 
 async def test_halts_are_kept_by_day_in_order(real: PostgresStores) -> None:
