@@ -291,7 +291,7 @@ class Worker(WorkerEnd):
             self.handle(ev.Prepared(batch.batch_id, self.wall(), prepared))
 
         def failed() -> None:
-            self.handle(ev.PrepareFailed(batch.batch_id, self.wall(), "the database is away"))
+            self.handle(ev.PrepareUnavailable(batch.batch_id, self.wall()))
 
         self.writing.prepare(ready, failed)
 

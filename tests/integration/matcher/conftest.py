@@ -147,7 +147,7 @@ async def world(postgres_url: str, cache_url: str, tmp_path: Path) -> AsyncItera
 
         def work_of(**settings: Any) -> Awaitable[Work]:
             return open_work(
-                pool=pool,
+                pool=settings.pop("pool", pool),
                 database_url=SecretStr(postgres_url),
                 accounts=stub_of("worker"),
                 cache=cache,

@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 
 from eros_common.ids import parse_user_id
+from eros_common.postgres import open_pool
 from eros_matcher.features.model import VECTOR_FLOATS
 from eros_matcher.store_cache import ValkeyLists
 from eros_matcher.store_erasures import PostgresErasures
+from eros_matcher.work import markets
+from eros_matcher.work.helpers import HelperHangsError
 from eros_matcher.worker.jobs import JobKind
+from eros_matcher.worker.store_fence import StoreUnavailableError
 from tests.integration.matcher.conftest import World
 from tests.integration.matcher.test_nights import ids_of
 from tests.integration.matcher.town import Nights
@@ -181,3 +185,46 @@ async def test_everybody_filtered_out_is_said_to_the_person_and_in_the_log(
     assert not answer.matches
     assert answer.message
     assert parse_user_id((await world.daily(people[1])).matches[0].user_id) in people
+
+
+async def test_what_cannot_be_read_just_now_is_nobodys_failure(
+    world: World, postgres_url: str
+) -> None:
+    people = world.friends(12)
+    async with open_pool(postgres_url, app="matcher-test", role="eros_matcher") as pool:
+        nights = Nights(pool, await world.work_of(pool=pool), world.clock)
+        world.town.away = True
+        with pytest.raises(StoreUnavailableError, match="Unavailable"):
+            await nights.run(JobKind.ANALYZE, people, MORNING)
+        world.town.away = False
+        await nights.run(JobKind.ANALYZE, people, MORNING)
+    with pytest.raises(StoreUnavailableError, match="InterfaceError"):
+        await nights.run(JobKind.MATCH, people, MORNING)
+
+
+async def test_a_market_build_that_hangs_holds_nobody_up_who_has_a_market(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = world.friends(30)
+    await world.nights.run(JobKind.ANALYZE, people, MORNING)
+    tries = []
+
+    async def hangs(module: str, *_: str, **__: object) -> int:
+        tries.append(module)
+        raise HelperHangsError(f"{module} took longer than 300 s")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(markets, "run_helper", hangs)
+        with pytest.raises(StoreUnavailableError, match="took longer"):
+            await world.nights.run(JobKind.MATCH, people, MORNING)
+    await world.nights.run(JobKind.MATCH, people, MORNING)
+
+    more = world.friends(5, seed=2)
+    await world.nights.run(JobKind.ANALYZE, more, MORNING)
+    monkeypatch.setattr(markets, "run_helper", hangs)
+    monkeypatch.setattr(markets, "_rested", lambda _: True)
+    tries.clear()
+    for _ in range(2):
+        await world.nights.run(JobKind.MATCH, people, MORNING)
+    assert tries == ["eros_matcher.market"]
+    assert len((await world.daily(people[0])).matches) == 10

@@ -13,6 +13,7 @@ from eros_matcher.store_features import PostgresFeatures
 from eros_matcher.store_models import PostgresModels
 from eros_matcher.worker.jobs import JobKind
 from tests.integration.matcher.conftest import World
+from tests.integration.matcher.town import Nights
 
 MORNING = date(2026, 3, 3)
 NEXT = date(2026, 3, 4)
@@ -64,3 +65,21 @@ async def test_what_people_did_changes_the_next_night(world: World) -> None:
     # With nothing new said, the next learning goes on from this model.
     await world.nights.run(JobKind.LEARN, [LEARNER], MORNING + timedelta(days=1))
     assert (await PostgresModels(world.pool).current()).version == 3
+
+
+async def test_a_model_is_told_of_when_it_is_kept(world: World) -> None:
+    people = world.friends(20)
+    await world.nights.whole(people, MORNING)
+    told: list[int] = []
+    work = await world.work_of(learned=lambda version, *_: told.append(version))
+    nights = Nights(world.pool, work, world.clock)
+    rows = await nights.compute(JobKind.LEARN, [LEARNER], MORNING)
+    async with world.pool.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await work.sink.write(connection, JobKind.LEARN, rows)
+        await transaction.rollback()
+    assert told == []
+
+    await nights.keep(JobKind.LEARN, rows)
+    assert told == [2]

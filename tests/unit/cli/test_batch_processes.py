@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from eros_cli.mesh.processes import batch_processes
-from eros_matcher.worker.helper import MODULE
+from eros_matcher.worker.batch_process import MODULE
 
 _WAIT = "import sys; sys.stdin.read()"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from eros_matcher.worker.batches import BatchWork
+from eros_matcher.worker.batches import FILLS_MOST, BatchWork
 from eros_matcher.worker.jobs import JobKind, Lease, LeasedBatch, PreparedBatch, RowResult
 from eros_matcher.worker.ports import ResultSink, Settlement
 from eros_matcher.worker.store_fence import SettledRows
@@ -73,6 +73,24 @@ async def test_the_end_waits_for_no_cache_that_hangs() -> None:
     await work.settle(JobKind.MATCH, RESULTS, [])
     await work.finish(0.01)
     assert sink.filled == []
+
+
+async def test_a_cache_that_hangs_keeps_no_more_than_so_many_batches(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sink = SlowSink()
+    work = BatchWork(Store(), NoSource(), sink)
+    for _ in range(FILLS_MOST + 2):
+        settled = await work.settle(JobKind.MATCH, RESULTS, [])
+        assert settled.completed == {user(0)}
+    assert [record.msg for record in caplog.records] == ["not_filled"] * 2
+    sink.let.set()
+    await work.finish(10)
+    assert len(sink.filled) == FILLS_MOST
+    # And from then on it is filled again.
+    await work.settle(JobKind.MATCH, RESULTS, [])
+    await work.finish(10)
+    assert len(sink.filled) == FILLS_MOST + 1
 
 
 async def test_a_cache_that_cannot_be_filled_fails_nothing_and_is_told(

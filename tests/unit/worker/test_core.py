@@ -408,6 +408,21 @@ def test_a_child_that_keeps_dying_costs_its_batch_and_then_the_worker() -> None:
     assert len(of(do.GiveUp, core.handle(ev.ChildDied(101.0, -11)))) == 1
 
 
+def test_what_cannot_be_prepared_just_now_is_given_back_at_the_next_tick() -> None:
+    """An outage is nobody's failure; and nobody asks for the same batch all the time."""
+    core = connected()
+    leased = batch(3)
+    core.handle(ev.Leased(100.0, 130.0, leased))
+    assert core.handle(ev.PrepareUnavailable(leased.batch_id, 100.1)) == []
+    back = one(do.Checkpoint, core.handle(ev.Ticked(101.0)))
+    assert back.reason is HaltReason.UNAVAILABLE
+    assert [job.user_id for job in back.leases] == [user(0), user(1), user(2)]
+    report, ready = durable(core, 0, 1, 2)
+    assert isinstance(report, do.SendEnd)
+    assert (report.completed, report.failed) == ((), ())
+    assert ready == do.SendReady()
+
+
 class AnyOrder(RuleBasedStateMachine):
     """Whatever comes in whatever order: each job ends once, each halt is acknowledged."""
 
@@ -475,11 +490,21 @@ class AnyOrder(RuleBasedStateMachine):
         self.batches += 1
         self.give(ev.Leased(self.at, self.at + 1e6, batch(self.ROWS, batch_id=str(self.batches))))
 
-    @precondition(lambda self: self.leased is not None and not self.offered)
+    @precondition(lambda self: self.preparing())
     @rule()
     def prepare(self) -> None:
         assert self.leased is not None
         self.give(ev.Prepared(self.leased.batch_id, self.at, prepared(self.leased)))
+
+    @precondition(lambda self: self.preparing())
+    @rule()
+    def find_nothing_to_read(self) -> None:
+        assert self.leased is not None
+        self.give(ev.PrepareUnavailable(self.leased.batch_id, self.at))
+        self.give(ev.Ticked(self.at))
+
+    def preparing(self) -> bool:
+        return self.core.flight is not None and self.core.flight.preparing
 
     @rule(rows=st.sets(st.integers(0, ROWS), min_size=1))
     def wake(self, rows: set[int]) -> None:
@@ -556,7 +581,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Let everything come to its end: nothing may be left over."""
-        if self.leased is not None and not self.offered:
+        if self.preparing():
             self.prepare()
         for _ in range(3):
             if self.open:

@@ -36,7 +36,7 @@ lets go of its jobs' rows long before their leases end."""
 FILL_SECONDS: Final = 1.0
 
 
-def _become_helper(parent: int) -> None:
+def _become_batch_process(parent: int) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         # The parent died before we asked to be told.
@@ -89,7 +89,7 @@ async def _main(settings: WorkerSettings, fd: int) -> None:
 
 
 def main(fd: int, parent: int) -> None:
-    _become_helper(parent)
+    _become_batch_process(parent)
     settings = config.load(WorkerSettings)
     logging.configure(fmt=settings.log_format, level=settings.log_level, service="worker")
     try:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import struct
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import SecretStr
 
 from eros_common import logging
+from eros_matcher.work.helpers import run_helper
 
 log = logging.get("matcher.learning")
+
+_MOST_SECONDS: Final = 900.0
+"""Of gathering, and of publishing: minutes where there are a million people."""
 
 
 class NothingGatheredError(Exception):
@@ -41,7 +43,8 @@ class HostLearning:
         self._data_dir = data_dir
 
     async def gathered(self, night: str, model_version: int, year: int) -> Gathered:
-        """The file of this night and model, made by the first turn. Raises NothingGatheredError."""
+        """The file of this night and model, made by the first turn. Raises NothingGatheredError
+        and HelperHangsError."""
         name = f"learn.{night}.{model_version}"
         path = self._data_dir / name
         if not path.exists():
@@ -51,27 +54,17 @@ class HostLearning:
         return Gathered(path, meta["digest"], meta["cutoff"], meta["people"], meta["observations"])
 
     async def publish(self, year: int) -> None:
-        """Serve the model that waits for it, if any; a failure is logged and tried next time."""
+        """Serve the model that waits for it, if any; a failure is logged and tried next time.
+        Raises HelperHangsError."""
         await self._run("publish", str(year))
 
     async def _run(self, module: str, *arguments: str) -> None:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", f"eros_matcher.learning.{module}"),
-            *(*arguments, str(os.getpid())),
-            stdin=asyncio.subprocess.DEVNULL,
-            env=os.environ
-            | {
-                "DATABASE_URL": self._database_url.get_secret_value(),
-                "PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path),
-                "OPENBLAS_NUM_THREADS": "1",
-            },
+        status = await run_helper(
+            f"eros_matcher.learning.{module}",
+            *arguments,
+            database_url=self._database_url,
+            most_seconds=_MOST_SECONDS,
         )
-        try:
-            status = await process.wait()
-        except asyncio.CancelledError:
-            process.kill()
-            await process.wait()
-            raise
         if status:
             log.warning("helper_failed", helper=module, status=status)
 

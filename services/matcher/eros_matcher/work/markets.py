@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +14,15 @@ from pydantic import SecretStr
 from eros_common import logging
 from eros_matcher.market.files import MarketFiles, MarketStamp
 from eros_matcher.market.freshness import is_stale
+from eros_matcher.work.helpers import HelperHangsError, run_helper
 
 log = logging.get("matcher.market")
 
 _REST_SECONDS: Final = 5.0
 _REST_BUILDS: Final = 10.0
 """Between two builds pass 5 s, and ten times what one takes: at most a tenth of a core."""
+_MOST_SECONDS: Final = 300.0
+"""A million people take half a minute where nobody else computes."""
 
 
 class NoMarketError(Exception):
@@ -40,44 +41,53 @@ class OpenMarket:
 class HostMarkets:
     """The file in `data_dir`, shared by all workers of the host."""
 
-    def __init__(self, pool: asyncpg.Pool, database_url: SecretStr, data_dir: Path) -> None:
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        database_url: SecretStr,
+        data_dir: Path,
+        *,
+        most_seconds: float = _MOST_SECONDS,
+    ) -> None:
         self._pool = pool
         self._database_url = database_url
         self._data_dir = data_dir
+        self._most_seconds = most_seconds
+        self._rests_until = -math.inf
         self._files = MarketFiles(data_dir)
 
     async def current(self, model_version: int, year: int) -> OpenMarket:
         """The newest market, built first where people changed and the last build is long ago.
 
-        Raises NoMarketError. Takes seconds where it builds; the loop is free meanwhile.
+        Raises NoMarketError, and HelperHangsError where there is none to go on with. Takes seconds
+        where it builds; the loop is free meanwhile.
         """
         stamp = self._files.current(model_version, year)
-        if stamp is None or (_rested(stamp) and await is_stale(self._pool, stamp)):
+        if stamp is None:
             await self._build(model_version, year)
+            stamp = self._files.current(model_version, year)
+        elif self._may_build(stamp) and await is_stale(self._pool, stamp):
+            try:
+                await self._build(model_version, year)
+            except HelperHangsError:
+                # The one there is goes on, for as long as after any build that took so long.
+                self._rests_until = time.monotonic() + _REST_BUILDS * self._most_seconds
             stamp = self._files.current(model_version, year)
         if stamp is None:
             raise NoMarketError(f"no market file for model {model_version} in {self._data_dir}")
         return OpenMarket(self._files.path_of(stamp), stamp.version, stamp.people)
 
+    def _may_build(self, stamp: MarketStamp) -> bool:
+        return time.monotonic() >= self._rests_until and _rested(stamp)
+
     async def _build(self, model_version: int, year: int) -> None:
         started = time.monotonic()
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "eros_matcher.market"),
-            *(str(self._data_dir), str(model_version), str(year), str(os.getpid())),
-            stdin=asyncio.subprocess.DEVNULL,
-            env=os.environ
-            | {
-                "DATABASE_URL": self._database_url.get_secret_value(),
-                "PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path),
-                "OPENBLAS_NUM_THREADS": "1",
-            },
+        status = await run_helper(
+            "eros_matcher.market",
+            *(str(self._data_dir), str(model_version), str(year)),
+            database_url=self._database_url,
+            most_seconds=self._most_seconds,
         )
-        try:
-            status = await process.wait()
-        except asyncio.CancelledError:
-            process.kill()
-            await process.wait()
-            raise
         log.info("built", status=status, seconds=round(time.monotonic() - started, 3))
 
 

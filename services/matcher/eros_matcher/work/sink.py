@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, assert_never
 
@@ -56,6 +56,8 @@ class MatcherSink:
     lists_days: int
     learned: Callable[[int, LearnedModel, datetime], None]
     """Told of a model that was stored, and when."""
+    _written: dict[UserId, tuple[int, LearnedModel, datetime]] = field(default_factory=dict)
+    """Models whose transaction is not known to be committed, by whose row they were."""
 
     async def write(
         self, connection: PoolConnectionProxy, kind: JobKind, rows: Sequence[RowResult]
@@ -84,6 +86,9 @@ class MatcherSink:
         """Fill the cache; what cannot be filled is read from the database in the morning."""
         users = [row.lease.user_id for row in rows if row.result is not None]
         if kind is JobKind.LEARN:
+            for row in rows:
+                if row.result is not None:
+                    self._tell(*self._written.pop(row.lease.user_id), len(row.result))
             if users:
                 await self.learning.publish(self.clock.night().year)
             return
@@ -120,18 +125,22 @@ class MatcherSink:
         for row in rows:
             if row.result is not None:
                 learned = await asyncio.to_thread(unpack_learned, row.result)
-                version = await save_learned(connection, learned, self.clock.wall())
-                self.learned(version, learned, self.clock.wall())
-                log.info(
-                    "learned",
-                    version=version,
-                    bytes=len(row.result),
-                    loss=learned.loss,
-                    auc=learned.auc,
-                    blocks=learned.blocks,
-                    markets=learned.markets,
-                    imbalance=round(learned.imbalance, 5),
-                )
+                at = self.clock.wall()
+                version = await save_learned(connection, learned, at)
+                self._written[row.lease.user_id] = (version, learned, at)
+
+    def _tell(self, version: int, model: LearnedModel, at: datetime, size: int) -> None:
+        self.learned(version, model, at)
+        log.info(
+            "learned",
+            version=version,
+            bytes=size,
+            loss=model.loss,
+            auc=model.auc,
+            blocks=model.blocks,
+            markets=model.markets,
+            imbalance=round(model.imbalance, 5),
+        )
 
     async def _made(self, rows: Sequence[RowResult]) -> list[tuple[RowResult, Found]]:
         made: list[tuple[RowResult, Found]] = []

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, assert_never
 
-from eros_common import logging
+from eros_common import logging, postgres
 from eros_common.clocks import Clock
+from eros_common.errors import Unavailable
 from eros_common.ids import UserId
 from eros_common.phases import DAY
 from eros_matcher.accounts import AccountsProfiles
@@ -28,9 +29,11 @@ from eros_matcher.store_kept import PostgresKept
 from eros_matcher.store_lists import PostgresLists
 from eros_matcher.store_models import PostgresModels
 from eros_matcher.work.advising import inputs
+from eros_matcher.work.helpers import HelperHangsError
 from eros_matcher.work.learning import HostLearning
 from eros_matcher.work.markets import HostMarkets, OpenMarket
 from eros_matcher.worker.jobs import JobKind, LeasedBatch, PreparedBatch
+from eros_matcher.worker.store_fence import StoreUnavailableError
 
 log = logging.get("matcher.source")
 
@@ -63,7 +66,14 @@ class MatcherSource:
     keep_from_people: int
 
     async def prepare(self, batch: LeasedBatch) -> PreparedBatch:
-        """Raises ErosError, NoMarketError, NoModelError and what the database raises."""
+        """Raises StoreUnavailableError, NoMarketError, NoModelError, NothingGatheredError, and
+        what accounts answers but that it is not there."""
+        try:
+            return await self._prepare(batch)
+        except (*postgres.AWAY, Unavailable, HelperHangsError) as error:
+            raise StoreUnavailableError(f"{type(error).__name__}: {error}") from error
+
+    async def _prepare(self, batch: LeasedBatch) -> PreparedBatch:
         model = await self.models.current()
         match batch.kind:
             case JobKind.ANALYZE:

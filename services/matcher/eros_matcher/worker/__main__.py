@@ -8,9 +8,9 @@ from eros.scheduler.v1.scheduler_pb2_grpc import SchedulerServiceStub
 from eros_common import postgres
 from eros_common.ids import new_worker_id
 from eros_common.lifecycle import App, main
+from eros_matcher.worker.batch_process import BatchProcess
 from eros_matcher.worker.config import WorkerSettings
 from eros_matcher.worker.garbage import QuietCollector
-from eros_matcher.worker.helper import BatchHelper
 from eros_matcher.worker.jobs import JobKind
 from eros_matcher.worker.metrics import LearnMetrics
 from eros_matcher.worker.runtime import Worker
@@ -36,9 +36,9 @@ async def compose(app: App[WorkerSettings]) -> None:
         )
     )
     metrics = LearnMetrics()
-    helper = BatchHelper(lambda told: metrics.learned(told.version, told.model, told.at))
-    app.stack.push_async_callback(helper.close)
-    await helper.start()
+    process = BatchProcess(lambda told: metrics.learned(told.version, told.model, told.at))
+    app.stack.push_async_callback(process.close)
+    await process.start()
     store = PostgresFenceStore(for_halts)
     collector = QuietCollector()
     collector.begin()
@@ -54,17 +54,17 @@ async def compose(app: App[WorkerSettings]) -> None:
             silence_seconds=settings.stream_silence_seconds,
         ),
         store=store,
-        batches=helper,
+        batches=process,
         between_batches=collector.between_batches,
     )
     app.stack.push_async_callback(worker.close)
     worker.computing.start()
 
-    app.background("worker.batches", helper.run)
+    app.background("worker.batches", process.run)
     app.background("worker.tick", worker.run)
     app.background("worker.halts", worker.halts.run)
     app.background("worker.stream", worker.stream.run)
-    app.on_warm(helper.ready)
+    app.on_warm(process.ready)
     app.on_warm(store.warm)
     app.on_drain(worker.drain)
 

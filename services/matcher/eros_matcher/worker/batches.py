@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 from eros_common import logging
 from eros_matcher.worker.jobs import JobKind, Lease, LeasedBatch, PreparedBatch, RowResult
@@ -11,6 +12,10 @@ from eros_matcher.worker.ports import BatchSource, ResultSink, Settlement
 from eros_matcher.worker.store_fence import SettlingStore
 
 log = logging.get("worker.batches")
+
+FILLS_MOST: Final = 16
+"""Batches of results whose caches are being filled: a thousand people's. Of more the cache is told
+nothing, as where it is away."""
 
 
 class BatchWork:
@@ -32,12 +37,18 @@ class BatchWork:
         failures: Sequence[tuple[Lease, str]],
     ) -> Settlement:
         settled = await self._store.settle(kind, results, failures, self._sink)
-        if settled.completed:
+        if settled.completed and self._may_fill(kind, len(settled.completed)):
             task = asyncio.create_task(self._fill(kind, settled.completed))
             self._filling.add(task)
             task.add_done_callback(self._filling.discard)
         completed = frozenset(row.lease.user_id for row in settled.completed)
         return Settlement(completed, settled.failed)
+
+    def _may_fill(self, kind: JobKind, people: int) -> bool:
+        if len(self._filling) < FILLS_MOST or kind is JobKind.LEARN:  # that is one a night
+            return True
+        log.warning("not_filled", people=people, error=f"{FILLS_MOST} are being filled")
+        return False
 
     async def finish(self, seconds: float) -> None:
         """Let caches be filled for so long; what is not filled then is read from the database."""

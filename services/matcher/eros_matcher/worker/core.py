@@ -63,6 +63,10 @@ class WorkerCore:
             case ev.PrepareFailed():
                 if event.batch_id == flight.batch.batch_id:
                     results.not_prepared(flight, event.error)
+            case ev.PrepareUnavailable():
+                if event.batch_id == flight.batch.batch_id:
+                    # Given back at the next tick, so that nobody asks all the time.
+                    flight.preparing = False
             case ev.RowsOut():
                 results.rows_out(flight, event.rows, out)
             case ev.RowsLeft():
@@ -165,6 +169,9 @@ class WorkerCore:
         elif self._welcome and self._now >= flight.renew_at:
             flight.renewed(self._now, flight.lease_until)
             out.add(do.SendRenew(flight.batch.batch_id))
+        if not flight.preparing:
+            unprepared = flight.at_stage(Stage.LEASED)
+            halting.halt(flight, unprepared, HaltReason.UNAVAILABLE, None, out)
         halting.submit_again(flight, out)
 
     def _go_on(self, out: Outbox, *, ticked: bool) -> None:

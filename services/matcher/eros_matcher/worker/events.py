@@ -85,6 +85,14 @@ class PrepareFailed:
     error: str
 
 
+@dataclass(frozen=True, slots=True)
+class PrepareUnavailable:
+    """What the batch's input is read from is not there: nobody's failure."""
+
+    batch_id: BatchId
+    at: float
+
+
 class Out(Enum):
     """How a row came out of the computation."""
 
@@ -185,6 +193,7 @@ Event = (
     | Silent
     | Prepared
     | PrepareFailed
+    | PrepareUnavailable
     | RowsOut
     | RowsLeft
     | BatchClosed

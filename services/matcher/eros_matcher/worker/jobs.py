@@ -36,6 +36,8 @@ class HaltReason(IntEnum):
     """The lease ran out without being renewed."""
     REFUSED = 103
     """A batch came while another was in flight."""
+    UNAVAILABLE = 104
+    """What was to be read for the batch could not be had."""
 
 
 @dataclass(frozen=True, slots=True)

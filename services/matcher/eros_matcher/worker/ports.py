@@ -31,8 +31,9 @@ class BatchSource(Protocol):
     async def prepare(self, batch: LeasedBatch) -> PreparedBatch:
         """Read what the batch's program needs. Off the event loop where it takes over 5 ms.
 
-        Raises anything: every row of the batch then fails with the message, and is retried. It is
-        cancelled when the worker halts; whoever is halted meanwhile is left out afterwards.
+        Raises StoreUnavailableError where what it reads from is not there: the batch is given back.
+        Raises anything else: every row then fails with the message, and is retried. It is cancelled
+        when the worker halts; whoever is halted meanwhile is left out afterwards.
         """
         ...
 

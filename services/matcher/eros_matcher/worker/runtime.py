@@ -189,6 +189,9 @@ class Worker:
     async def _prepare(self, batch: LeasedBatch) -> None:
         try:
             prepared = await self._batches.prepare(batch)
+        except StoreUnavailableError as error:
+            log.warning("prepare_unavailable", batch=batch.batch_id, error=str(error))
+            self.dispatch(ev.PrepareUnavailable(batch.batch_id, self._wall()))
         except Exception as error:
             log.exception("prepare_failed", batch=batch.batch_id)
             self.dispatch(ev.PrepareFailed(batch.batch_id, self._wall(), _text(error)))

@@ -25,7 +25,8 @@ _FAIL = """SELECT user_id FROM scheduler.fail(
 
 
 class StoreUnavailableError(Exception):
-    """The database is not there; whether the transaction was committed is not known."""
+    """The database, or what else a batch needs, is not there; whether a transaction was committed
+    is not known."""
 
 
 @dataclass(frozen=True, slots=True)

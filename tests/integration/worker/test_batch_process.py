@@ -16,7 +16,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from eros_common import telemetry
 from eros_common.ids import BatchId
-from eros_matcher.worker.helper import PINGS_MOST, BatchHelper, HelperGoneError
+from eros_matcher.worker.batch_process import PINGS_MOST, BatchProcess, BatchProcessGoneError
 from eros_matcher.worker.jobs import JobKind, LeasedBatch, RowResult
 from eros_matcher.worker.messages import Learned
 from eros_matcher.worker.ports import BatchFailedError, Settlement
@@ -39,57 +39,57 @@ def _unheard(told: Learned) -> None:
 @asynccontextmanager
 async def begun(
     on_learned: Callable[[Learned], None] = _unheard, *, ping_seconds: float = 10.0
-) -> AsyncIterator[BatchHelper]:
-    helper = BatchHelper(on_learned, module=batch_program.__name__, ping_seconds=ping_seconds)
-    await helper.start()
-    running = asyncio.create_task(helper.run())
+) -> AsyncIterator[BatchProcess]:
+    process = BatchProcess(on_learned, module=batch_program.__name__, ping_seconds=ping_seconds)
+    await process.start()
+    running = asyncio.create_task(process.run())
     try:
-        await asyncio.wait_for(helper.ready(), 20)
-        yield helper
+        await asyncio.wait_for(process.ready(), 20)
+        yield process
     finally:
         running.cancel()
-        with suppress(asyncio.CancelledError, HelperGoneError):
+        with suppress(asyncio.CancelledError, BatchProcessGoneError):
             await running
-        await helper.close()
+        await process.close()
 
 
 @pytest.fixture
-async def helper() -> AsyncIterator[BatchHelper]:
-    async with begun() as helper:
-        yield helper
+async def process() -> AsyncIterator[BatchProcess]:
+    async with begun() as process:
+        yield process
 
 
-async def test_a_batch_is_prepared_and_settled(helper: BatchHelper) -> None:
+async def test_a_batch_is_prepared_and_settled(process: BatchProcess) -> None:
     """Checkpoints stay with the worker."""
-    prepared = await helper.prepare(batch(batch_program.ECHO, checkpoint=b"so far" * 1000))
+    prepared = await process.prepare(batch(batch_program.ECHO, checkpoint=b"so far" * 1000))
     assert prepared.users == tuple(user(row) for row in range(3))
 
     results = [RowResult(lease(0), b"kept"), RowResult(lease(1), b"fenced" * 100_000)]
-    settled = await helper.settle(JobKind.MATCH, results, [(lease(2), "no")])
+    settled = await process.settle(JobKind.MATCH, results, [(lease(2), "no")])
     assert settled == Settlement(frozenset({user(0)}), frozenset({user(2)}))
 
 
-async def test_what_it_meets_is_told(helper: BatchHelper) -> None:
+async def test_what_it_meets_is_told(process: BatchProcess) -> None:
     with pytest.raises(BatchFailedError, match=r"^ValueError: nothing to match with$"):
-        await helper.prepare(batch(batch_program.RAISE))
+        await process.prepare(batch(batch_program.RAISE))
     with pytest.raises(StoreUnavailableError, match="starting up"):
-        await helper.prepare(batch(batch_program.AWAY))
+        await process.prepare(batch(batch_program.AWAY))
 
 
-async def test_what_nobody_waits_for_is_given_up(helper: BatchHelper) -> None:
-    waiting = asyncio.create_task(helper.prepare(batch(batch_program.WAIT)))
+async def test_what_nobody_waits_for_is_given_up(process: BatchProcess) -> None:
+    waiting = asyncio.create_task(process.prepare(batch(batch_program.WAIT)))
     # Whoever asks later is answered at once, and finds it waiting.
-    assert (await helper.prepare(batch(batch_program.SAY))).users == ()
+    assert (await process.prepare(batch(batch_program.SAY))).users == ()
     waiting.cancel()
     with suppress(asyncio.CancelledError):
         await waiting
-    assert (await helper.prepare(batch(batch_program.SAY))).users == (user(0),)
+    assert (await process.prepare(batch(batch_program.SAY))).users == (user(0),)
 
 
 async def test_the_worker_is_told_of_what_was_learned() -> None:
     told: list[Learned] = []
-    async with begun(told.append) as helper:
-        await helper.prepare(batch(batch_program.LEARN))
+    async with begun(told.append) as process:
+        await process.prepare(batch(batch_program.LEARN))
         assert told == [batch_program.LEARNED]
 
 
@@ -116,33 +116,33 @@ async def test_its_memory_is_measured_while_it_lives(monkeypatch: pytest.MonkeyP
 
 
 async def test_its_end_is_the_workers() -> None:
-    helper = BatchHelper(_unheard, module=batch_program.__name__)
-    await helper.start()
-    running = asyncio.create_task(helper.run())
-    dying = asyncio.create_task(helper.prepare(batch(batch_program.DIE)))
-    with pytest.raises(HelperGoneError):
+    process = BatchProcess(_unheard, module=batch_program.__name__)
+    await process.start()
+    running = asyncio.create_task(process.run())
+    dying = asyncio.create_task(process.prepare(batch(batch_program.DIE)))
+    with pytest.raises(BatchProcessGoneError):
         await asyncio.wait_for(running, 20)
     with pytest.raises(StoreUnavailableError):
         await dying
-    await helper.close()
+    await process.close()
 
 
 async def test_one_that_hangs_is_killed_and_one_that_is_slow_is_not() -> None:
     ping_seconds = 0.25
-    async with begun(ping_seconds=ping_seconds) as helper:
-        waiting = asyncio.create_task(helper.prepare(batch(batch_program.WAIT)))
+    async with begun(ping_seconds=ping_seconds) as process:
+        waiting = asyncio.create_task(process.prepare(batch(batch_program.WAIT)))
         # Longer than one that hangs is let.
         done, _ = await asyncio.wait({waiting}, timeout=ping_seconds * (PINGS_MOST + 2))
         assert not done
-        os.kill(helper.pid, signal.SIGSTOP)
+        os.kill(process.pid, signal.SIGSTOP)
         with pytest.raises(StoreUnavailableError):
             await asyncio.wait_for(waiting, 20)
 
 
-async def test_results_that_it_took_with_it_can_still_be_given_back(helper: BatchHelper) -> None:
+async def test_results_that_it_took_with_it_can_still_be_given_back(process: BatchProcess) -> None:
     """And nobody waits for an answer that does not come."""
     results = [RowResult(lease(0), b"kept")]
     for _ in range(2):
-        settling = helper.settle(JobKind.MATCH, results, [(lease(1), batch_program.DIE)])
+        settling = process.settle(JobKind.MATCH, results, [(lease(1), batch_program.DIE)])
         with pytest.raises(StoreUnavailableError, match="batch process is gone"):
             await asyncio.wait_for(settling, 20)

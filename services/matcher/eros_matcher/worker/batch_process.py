@@ -28,7 +28,7 @@ from eros_matcher.worker.jobs import JobKind, Lease, LeasedBatch, PreparedBatch,
 from eros_matcher.worker.ports import BatchFailedError, Settlement
 from eros_matcher.worker.store_fence import StoreUnavailableError
 
-log = logging.get("worker.helper")
+log = logging.get("worker.batch_process")
 
 MODULE: Final = "eros_matcher.work"
 CLOSE_SECONDS: Final = 3.0
@@ -41,11 +41,11 @@ _GONE: Final = "the batch process is gone"
 _Answered = asyncio.Future[PreparedBatch | Settlement]
 
 
-class HelperGoneError(Exception):
+class BatchProcessGoneError(Exception):
     """The batch process ended, or could not start; it has said why, unless it was killed."""
 
 
-class BatchHelper:
+class BatchProcess:
     """`eros_matcher.worker.ports.Batches`. `run` in the background; its end is the worker's.
     Whoever asks then is told that the store is away, so that the worker gives back whom it has.
 
@@ -103,7 +103,7 @@ class BatchHelper:
         await self._ready.wait()
 
     async def run(self) -> None:
-        """For ever: take what it says. Raises HelperGoneError."""
+        """For ever: take what it says. Raises BatchProcessGoneError."""
         assert self._line is not None
         watching = asyncio.create_task(self._watch(self._line))
         try:
@@ -116,7 +116,7 @@ class BatchHelper:
             for future in self._asked.values():
                 if not future.done():
                     future.set_exception(StoreUnavailableError(_GONE))
-        raise HelperGoneError(f"{_GONE} (pid {self.pid})")
+        raise BatchProcessGoneError(f"{_GONE} (pid {self.pid})")
 
     async def _watch(self, line: say.Line) -> None:
         """Kill it where it hangs: nobody else would notice, and leases are renewed meanwhile."""
