@@ -146,11 +146,20 @@ async def run(name: str, settings: S, compose: Compose[S]) -> int:
     return 0
 
 
-def main(name: str, settings_type: type[S], compose: Compose[S]) -> NoReturn:
-    """What a ``__main__`` ends with: settings, logs, the loop, the exit code."""
+def main(
+    name: str,
+    settings_type: type[S],
+    compose: Compose[S],
+    *,
+    loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> NoReturn:
+    """What a ``__main__`` ends with: settings, logs, the loop (of asyncio's own kind, unless
+    ``loop`` makes it), the exit code."""
     settings = config.load(settings_type)
     logging.configure(fmt=settings.log_format, level=settings.log_level, service=name)
-    sys.exit(asyncio.run(run(name, settings, compose)))
+    with asyncio.Runner(loop_factory=loop) as runner:
+        code = runner.run(run(name, settings, compose))
+    sys.exit(code)
 
 
 def _settle_down() -> None:
