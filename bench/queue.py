@@ -1,14 +1,17 @@
 """Job rows at full size: claim and fenced completion, and claims that find nothing.
 
-A real PostgreSQL, durable as in production, with four job rows a person, one of which is ripe: the
-first of one person in three, the second of another, the third of the last; the fourth becomes due
-when the third is done. As many clients as there are cores do what the scheduler and its workers do:
-claim a batch by the scheduler's own store, then complete it under its fences in a transaction.
-Completions are waited for until they are on disk; claims are not, as in production (ADR 0303).
+A real PostgreSQL, durable and set as in production (`k8s/examples/postgres.yaml`: its memory holds
+the rows), with four job rows a person, one of which is ripe: the first of one person in three, the
+second of another, the third of the last; the fourth becomes due when the third is done. As many
+clients as there are cores do what the scheduler and its workers do: claim a batch by the
+scheduler's own store, then complete it under its fences in a transaction. Completions are waited
+for until they are on disk; claims are not, as in production (ADR 0303).
 
 In turns with them, on the same server, pgqueuer does its share as it comes, durable, with the
-vacuum settings that it recommends: dequeue a batch, log it as successful. Completing a job of ours
-also puts it back for the next night; a second row has pgqueuer do that too (enqueue it again).
+vacuum settings that it recommends: dequeue a batch, log it as successful. All of its rows are due.
+Completing a job of ours also puts it back for the next night; a second row has pgqueuer do that too
+(enqueue it again). A third has it hold as many jobs as our table does, a third of them due, in no
+order, as ours are: what is not due yet lies in the way of its claims, which take the oldest first.
 
 Then almost everything is done for tonight, and everybody still sleeps. Claims look for what is not
 there: when all of it changed at once (what is dead is walked over once, without locks), after a
@@ -31,7 +34,14 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
+import yaml
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
+from pgqueuer.adapters.persistence.qb import (
+    QueryBuilderEnvironment,
+    QueryQueueBuilder,
+    QuerySchedulerBuilder,
+)
+from pgqueuer.domain.settings import DBSettings
 from pgqueuer.domain.types import QueueEntrypoint, QueueManagerId
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 from pgqueuer.queries import Queries
@@ -40,6 +50,7 @@ from bench._environment import without_servers
 from bench._machine import machine, percentile
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import MeshOptions, Part
+from eros_cli.paths import CHECKOUT
 from eros_common import postgres
 from eros_common.ids import WorkerId
 from eros_common.phases import IdleThresholds
@@ -49,6 +60,7 @@ from eros_scheduler.core.model import JobKind, Zone
 from eros_scheduler.store_postgres import PostgresJobs
 from eros_scheduler.store_postgres_claims import claims_pool
 
+_EXAMPLE = CHECKOUT / "k8s" / "examples" / "postgres.yaml"
 _KINDS = (JobKind.ANALYZE, JobKind.SCORE, JobKind.MATCH)
 _BATCH = 100
 _ZONES = tuple(Zone(f"Zone/{number}") for number in range(40))
@@ -87,8 +99,10 @@ FROM (
 WHERE j.user_id = l.user_id AND j.kind = l.kind
 """
 _FILL_PGQUEUER = """
-INSERT INTO pgqueuer (priority, status, entrypoint)
-SELECT 0, 'queued', 'entry' || 1 + n % 3 FROM generate_series(1, $1) n
+INSERT INTO {table} (priority, status, entrypoint, execute_after)
+SELECT 0, 'queued', 'entry' || 1 + n % 3,
+    now() + CASE WHEN hashint4(n) % {one_in} = 0 THEN interval '0' ELSE interval '18 hours' END
+FROM generate_series(1, $1) n
 """
 
 
@@ -119,7 +133,9 @@ def run() -> dict[str, Any]:
     """Jobs claimed and completed a second, ours and pgqueuer's; how long an empty claim takes.
 
     `pgqueuer_again_jobs_per_s`: where it enqueues each job for the next night, as completing ours
-    does. `empty_claim_first_ms`: the slowest of the first claims after everything changed at once.
+    does. `pgqueuer_not_due_jobs_per_s`: where its table holds what is not due, as ours does; falls
+    with every turn. `empty_claim_first_ms`: the slowest of the first claims after everything
+    changed at once.
     """
     people = int(os.environ.get("EROS_BENCH_PEOPLE", "1000000"))
     seconds = float(os.environ.get("EROS_BENCH_SECONDS", "12"))
@@ -128,7 +144,9 @@ def run() -> dict[str, Any]:
 
 async def _run(people: int, seconds: float) -> dict[str, Any]:
     environment = without_servers()
-    options = MeshOptions(parts=frozenset({Part.POSTGRES}), environment=environment)
+    options = MeshOptions(
+        parts=frozenset({Part.POSTGRES}), environment=environment, postgres=_production()
+    )
     clients = len(os.sched_getaffinity(0))
     async with Mesh(options) as mesh, AsyncExitStack() as stack:
         url = mesh.environment()["DATABASE_URL"]
@@ -141,20 +159,22 @@ async def _run(people: int, seconds: float) -> dict[str, Any]:
 
         claims = await stack.enter_async_context(claims_pool(url, app="claims", size=clients))
         jobs = PostgresJobs(await pool("eros_scheduler"), claims, IdleThresholds())
-        theirs = asyncpg.create_pool(url, min_size=clients, max_size=clients)
-        queries = Queries(AsyncpgPoolDriver(await stack.enter_async_context(theirs)))
+        theirs = AsyncpgPoolDriver(
+            await stack.enter_async_context(
+                asyncpg.create_pool(url, min_size=clients, max_size=clients)
+            )
+        )
         admin = await asyncpg.connect(url)
         stack.push_async_callback(admin.close)
         await _fill(admin, people)
-        await queries.install()
-        await queries.optimize_autovacuum()
-        await admin.execute(_FILL_PGQUEUER, people, timeout=600)
-        await admin.execute("VACUUM (ANALYZE) pgqueuer", timeout=600)
+        due = await _filled_pgqueuer(admin, theirs, "", people, one_in=1)
+        whole = await _filled_pgqueuer(admin, theirs, "whole_", people * 3, one_in=3)
 
         turns: dict[str, Turn] = {
             "ours": _ours(jobs, await pool("eros_matcher")),
-            "pgqueuer": _pgqueuer(queries, again=False),
-            "pgqueuer, enqueued again": _pgqueuer(queries, again=True),
+            "pgqueuer": _pgqueuer(due, again=False),
+            "pgqueuer, enqueued again": _pgqueuer(due, again=True),
+            "pgqueuer, a third due": _pgqueuer(whole, again=False),
         }
         rates = {name: _Rates() for name in turns}
         for _ in range(_ROUNDS):
@@ -173,13 +193,15 @@ async def _run(people: int, seconds: float) -> dict[str, Any]:
         drained = await _claim_nothing(jobs)
         server = await admin.fetchval("SHOW server_version")
     about = machine("asyncpg", "pgqueuer")
-    ours, plain, again = (median(rates[name].per_s) for name in turns)
+    ours, plain, again, not_due = (median(rates[name].per_s) for name in turns)
     return {
         "jobs_per_s": round(ours),
         "pgqueuer_jobs_per_s": round(plain),
         "pgqueuer_again_jobs_per_s": round(again),
+        "pgqueuer_not_due_jobs_per_s": round(not_due),
         "ratio": round(ours / max(plain, 1), 2),
         "ratio_again": round(ours / max(again, 1), 2),
+        "ratio_not_due": round(ours / max(not_due, 1), 2),
         "empty_claim_ms": round(median(drained), 3),
         "empty_claim_max_ms": round(max(drained), 3),
         "empty_claim_first_ms": round(max(dirty), 3),
@@ -199,6 +221,12 @@ async def _run(people: int, seconds: float) -> dict[str, Any]:
     }
 
 
+def _production() -> dict[str, str]:
+    """PostgreSQL's settings in the example for a cluster."""
+    cluster = next(yaml.safe_load_all(_EXAMPLE.read_text()))
+    return dict(cluster["spec"]["postgresql"]["parameters"])
+
+
 def _spread(milliseconds: list[float]) -> dict[str, float]:
     return {
         "p50_ms": round(median(milliseconds), 3),
@@ -212,6 +240,25 @@ async def _fill(admin: asyncpg.Connection, people: int) -> None:
     idle = [timedelta(minutes=minutes) for minutes in (10, 30, 60, 60)]
     await admin.execute(_FILL, people, idle, _NIGHT, _EVENING, _TOMORROW, _ZONES, timeout=900)
     await admin.execute("VACUUM (ANALYZE) scheduler.jobs", timeout=600)
+
+
+async def _filled_pgqueuer(
+    admin: asyncpg.Connection, driver: AsyncpgPoolDriver, prefix: str, jobs: int, *, one_in: int
+) -> Queries:
+    """One installation, whose names begin so; of so many jobs one in that many is due."""
+    settings = DBSettings(prefix=prefix)
+    queries = Queries(
+        driver,
+        QueryBuilderEnvironment(settings),
+        QueryQueueBuilder(settings),
+        QuerySchedulerBuilder(settings),
+    )
+    await queries.install()
+    await queries.optimize_autovacuum()
+    table = settings.queue_table
+    await admin.execute(_FILL_PGQUEUER.format(table=table, one_in=one_in), jobs, timeout=600)
+    await admin.execute(f"VACUUM (ANALYZE) {table}", timeout=600)
+    return queries
 
 
 async def _take_turns(turn: Turn, rates: _Rates, clients: int, seconds: float, server: int) -> None:

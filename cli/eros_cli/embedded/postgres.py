@@ -11,7 +11,8 @@ import os
 import shutil
 import signal
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -58,6 +59,8 @@ class Postgres:
     port: int
     password_file: Path
     durable: bool = True
+    #: What takes the place of ours, by the names of postgresql.conf.
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -84,6 +87,7 @@ class Postgres:
         settings = {**_SETTINGS, "port": str(self.port)}
         if not self.durable:
             settings |= _NOT_DURABLE
+        settings |= self.settings
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
         return Program(
             name="postgres",

@@ -66,6 +66,8 @@ class MeshOptions:
     night: NightClock | None = None
     #: False: the stores may lose data when the machine dies. For tests.
     durable: bool = True
+    #: Settings of the PostgreSQL that is started, in place of a developer's. For benches.
+    postgres: Mapping[str, str] = field(default_factory=dict)
     #: False: a program that ends fails the mesh instead of being started again.
     restart: bool = True
 

@@ -63,7 +63,11 @@ def choose_stores(options: MeshOptions, data: DataDir, addresses: Addresses) -> 
 
     return Stores(
         postgres=Postgres(
-            data.postgres, addresses.postgres_port, password("postgres"), options.durable
+            data.postgres,
+            addresses.postgres_port,
+            password("postgres"),
+            options.durable,
+            options.postgres,
         )
         if needs_postgres
         else None,
