@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc.aio
 
 from eros.accounts.v1 import accounts_pb2_grpc
 from eros.activity.v1 import activity_pb2_grpc
-from eros.scheduler.v1 import scheduler_pb2, scheduler_pb2_grpc
+from eros.scheduler.v1 import scheduler_pb2_grpc
 from eros_cli.mesh.addresses import address_variable
 from eros_cli.mesh.data_dir import DataDir
 from eros_cli.mesh.faults import MeshError
@@ -22,6 +23,9 @@ from eros_cli.mesh.state import running_state
 from eros_common.auth.identity import ServiceIdentity
 from eros_common.channel import open_channel
 from eros_common.each_address import EachAddress, resolver
+
+if TYPE_CHECKING:
+    from eros_gateway.front.ports import NightSeen
 
 _KEY_VARIABLE = "EROS_SERVICE_KEY_FILE"
 # A batch of an import is the longest that an operator waits for.
@@ -54,8 +58,9 @@ def operator_channel(environment: Mapping[str, str], service: Part) -> grpc.aio.
     return connect(target)
 
 
-async def whole_night(environment: Mapping[str, str]) -> scheduler_pb2.GetOverviewResponse:
-    """The overview of every scheduler there is. Raises MeshError."""
+async def whole_night(environment: Mapping[str, str]) -> NightSeen:
+    """The overview of every scheduler there is, and which did not answer. Raises MeshError where
+    none did."""
     # Lazy: it brings the clients of the stores along, which no other command needs.
     from eros_gateway.front.ports import PartDown
     from eros_gateway.front.probes import SchedulerNight
@@ -63,12 +68,11 @@ async def whole_night(environment: Mapping[str, str]) -> scheduler_pb2.GetOvervi
     target, connect = _way_to(environment, Part.SCHEDULER)
     schedulers = EachAddress(resolver(target), connect)
     try:
-        seen = await SchedulerNight(schedulers, _TIMEOUT_SECONDS).overview()
+        return await SchedulerNight(schedulers, _TIMEOUT_SECONDS).overview()
     except PartDown as fault:
         raise MeshError(f"no scheduler tells of the night: {fault}") from None
     finally:
         await schedulers.close()
-    return seen.overview
 
 
 def _way_to(

@@ -26,6 +26,7 @@ import pytest
 from bench._phones import Tokens
 from eros.accounts.v1 import accounts_pb2
 from eros_activity.shards import PAUSES
+from eros_cli.mesh.clean import clean_environment
 from eros_cli.mesh.gateway import gateway_of
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import EVERYTHING, MeshOptions, NightClock, Part
@@ -35,7 +36,6 @@ from eros_cli.population.load import load_people, touch
 from eros_cli.population.places import City
 from eros_common.ids import UserId, new_user_id
 from eros_common.redis import Valkey, open_redis
-from tests.support.stores import clean_environment
 
 START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 CITY = (City("Madrid", 40.42, -3.70, "UTC", 1, 10.0),)

@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 
 from eros.accounts.v1 import accounts_pb2
+from eros_cli.mesh.clean import clean_environment
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import MeshOptions
 from eros_cli.operator import open_operator
 from tests.support.people import PASSWORD, refused, sign_up, succeeded
-from tests.support.stores import clean_environment
 
 PARTS = {
     *("accounts", "activity", "scheduler", "matcher", "assistant"),

@@ -10,11 +10,11 @@ import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from eros_cli.mesh.clean import clean_environment
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import MeshOptions, Part
 from eros_common.auth.keyfiles import private_pem
 from tests.support.people import PASSWORD, sign_up, succeeded
-from tests.support.stores import clean_environment
 
 _PARTS = frozenset(set(Part) - {Part.WORKER})
 # A service looks for unknown keys every 5 s at most.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+from eros_cli.mesh.clean import clean_environment
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import MeshOptions, NightClock
-from tests.support.stores import clean_environment
 
 WORKERS = 2
 #: All clients of a test session come from one address, and nobody waits for a preview.

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
+from eros_cli.mesh.clean import clean_environment
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import STORES, MeshOptions
 from eros_common.redis import open_redis
-
-_OURS = ("EROS_", "OTEL_", "DATABASE_URL", "REDIS_URL", "ACTIVITY_REDIS_URL", "CACHE_REDIS_URL")
-
-
-def clean_environment() -> dict[str, str]:
-    """The machine's variables without any setting of EROS: tests never touch a real database."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from eros.scheduler.v1 import scheduler_pb2, work_pb2
@@ -15,8 +16,14 @@ from eros.scheduler.v1 import scheduler_pb2, work_pb2
 if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
 
+    from eros_gateway.front.ports import NightSeen
 
-def overview(console: Console, found: scheduler_pb2.GetOverviewResponse) -> None:
+
+def overview(console: Console, seen: NightSeen) -> None:
+    """Of several schedulers as of one, and who did not answer: of their workers nothing is told."""
+    found = seen.overview
+    for address, why in sorted(seen.silent.items()):
+        console.print(f"[red]Scheduler {address} does not answer[/red]: {escape(why)}")
     phases = ", ".join(f"{phase}: {n}" for phase, n in enumerate(found.people_by_phase))
     console.print(f"Night clock {_instant(found.night_now)}; asleep by phase: {phases}")
     if found.HasField("paused_until"):

@@ -17,6 +17,7 @@ import asyncpg
 import httpx
 
 from eros.scheduler.v1 import scheduler_pb2, work_pb2
+from eros_cli.mesh.clean import clean_environment
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import MeshOptions, NightClock
 from eros_cli.mesh.processes import batch_processes
@@ -50,7 +51,7 @@ async def soak(minutes: float, seed: int, people: int) -> Report:
     report, random = Report(seed, people=people), Random(seed)
     # Faults and people draw from sources of their own: neither changes what the other does.
     night = NightClock(_FIRST_NIGHT, datetime.now(UTC), _RATE)
-    options = MeshOptions(settings=_SETTINGS, environment=_clean(), night=night)
+    options = MeshOptions(settings=_SETTINGS, environment=clean_environment(), night=night)
     began = time.monotonic()
     async with (
         Mesh(options) as mesh,
@@ -91,12 +92,6 @@ async def soak(minutes: float, seed: int, people: int) -> Report:
 
 def _limits(people: int) -> httpx.Limits:
     return httpx.Limits(max_connections=max(100, people), max_keepalive_connections=people)
-
-
-def _clean() -> dict[str, str]:
-    """The caller's variables without those that would lead to other servers."""
-    ours = ("EROS_", "DATABASE_URL", "REDIS_URL", "ACTIVITY_REDIS_URL", "CACHE_REDIS_URL", "OTEL_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
 async def _watch(mesh: Mesh, report: Report) -> None:

@@ -10,6 +10,7 @@ import sys
 from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -57,6 +58,21 @@ def _url(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _files(*names: str) -> AfterValidator:
+    """The files that a URL names by these of its parameters can be read."""
+
+    def check(value: SecretStr) -> SecretStr:
+        for name, path in parse_qsl(urlsplit(value.get_secret_value()).query):
+            if name in names and path != "system":
+                try:
+                    Path(path).read_bytes()
+                except OSError as error:
+                    raise ValueError(f"{name} cannot be read: {error.strerror} ({path})") from None
+        return value
+
+    return AfterValidator(check)
+
+
 def _cluster(value: SecretStr) -> SecretStr:
     if value.get_secret_value().startswith(CLUSTER_SCHEMES):
         cluster_nodes(value.get_secret_value())
@@ -87,11 +103,16 @@ Target = Annotated[str, AfterValidator(_target)]
 """A gRPC target: ``host:port`` or ``dns:///name:port``."""
 Zone = Annotated[str, AfterValidator(_zone)]
 """The name of an IANA time zone."""
-PostgresUrl = Annotated[SecretStr, _url("postgresql", "postgres")]
+PostgresUrl = Annotated[
+    SecretStr,
+    _url("postgresql", "postgres"),
+    _files("sslrootcert", "sslcert", "sslkey", "sslcrl"),
+]
 RedisUrl = Annotated[
     SecretStr,
     _url("redis", "rediss", "unix", "redis+cluster", "rediss+cluster"),
     AfterValidator(_cluster),
+    _files("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"),
 ]
 """Of one Valkey, or of a cluster by some of its nodes: ``redis+cluster://host:port,host:port``."""
 OtlpUrl = Annotated[str, AfterValidator(_otlp)]

@@ -18,13 +18,13 @@ from redis.backoff import NoBackoff
 
 from eros_cli.embedded import postgres_binaries
 from eros_cli.embedded.postgres_binaries import account_to_run_as, is_reachable
+from eros_cli.mesh.clean import clean_environment
 from eros_cli.mesh.data_dir import DataDir
 from eros_cli.mesh.faults import MeshError
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import STORES, MeshOptions
 from eros_cli.mesh.state import read_state
 from tests.support.processes import ends_within
-from tests.support.stores import clean_environment
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="concerns root only")
 

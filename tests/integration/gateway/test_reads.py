@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from eros.accounts.v1 import accounts_pb2, profile_pb2
@@ -129,6 +130,35 @@ async def test_who_never_ends_a_request_is_not_under_way(tmp_path: Path) -> None
         assert {(await edge.call("GET", PROFILE)).status for _ in range(20)} == {200}
         for _, writer in begun:
             writer.transport.abort()
+
+
+async def test_who_never_ends_anything_else_is_not_under_way(tmp_path: Path) -> None:
+    """With a body or without one, by REST or by gRPC."""
+    async with open_edge(tmp_path, gateway_max_requests=2) as edge, edge.channel() as channel:
+        edge.backends.answers["UpdateProfile"] = accounts_pb2.UpdateProfileResponse(success=True)
+        edge.backends.answers["DeleteProfile"] = accounts_pb2.DeleteProfileResponse(success=True)
+        begun = []
+        for verb in ("PUT", "DELETE"):
+            head = f"{verb} {PROFILE} HTTP/1.1\r\nhost: x\r\n"
+            for _ in range(4):
+                _, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+                token = f"authorization: Bearer {edge.token()}\r\n"
+                writer.write(f"{head}{token}content-length: 20\r\n\r\n{{".encode())
+                await writer.drain()
+                begun.append(writer)
+        update: grpc.aio.StreamUnaryMultiCallable[bytes, bytes] = channel.stream_unary(
+            "/eros.accounts.v1.AccountsService/UpdateProfile"
+        )
+        calls = [update(metadata=tuple(edge.bearer().items())) for _ in range(4)]
+        for call in calls:
+            await call.write(b"")
+        for verb in ("PUT", "DELETE") * 10:
+            body = {"bio": "x"} if verb == "PUT" else None
+            assert (await edge.call(verb, PROFILE, body)).status == 200
+        for writer in begun:
+            writer.transport.abort()
+        for call in calls:
+            call.cancel()
 
 
 async def _enter(edge: Edge, entered: asyncio.Semaphore) -> asyncio.StreamWriter:

@@ -206,8 +206,11 @@ def _filters(method: Method, *, rest: RestPath | None = None) -> Object:
         context["single"] = " ".join(method.single)
         if method.lists:
             context["lists"] = " ".join(method.lists)
+    if "single" not in context:
+        # Else the script waits for the body.
+        filters[WHOLE] = WAITED_FOR
     if rest is not None and rest.verb == "GET" and not method.streaming:
-        filters |= {WHOLE: WAITED_FOR, gate(method.cluster): ENTERED}
+        filters[gate(method.cluster)] = ENTERED
     if context:
         filters[_LUA] = extension(
             "extensions.filters.http.lua.v3.LuaPerRoute", filter_context=context

@@ -5,8 +5,8 @@ concurrency filter with its adapting taken out (the least it may allow is the mo
 a counter that all threads share, and that no request can leave without being taken off it, however
 it ends. The filters are off but at routes that read.
 
-A gate is reached by whole requests only: else whoever begins one and never ends it would be under
-way, and as many as may be would shut everybody out.
+A gate is reached by whole requests only, and so is a service: else whoever begins one and never
+ends it would be under way, and as many as may be would shut everybody out.
 """
 
 from __future__ import annotations
