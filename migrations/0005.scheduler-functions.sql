@@ -153,6 +153,26 @@ BEGIN
 END
 $$;
 
+-- Where to go on with these jobs: what is stored, of those whose token is live and that have been
+-- somewhere. Nothing is locked: what a row is fenced for meanwhile keeps nothing.
+CREATE FUNCTION scheduler.checkpoints(p_users uuid[], p_kind smallint, p_tokens bigint[])
+RETURNS TABLE (user_id uuid, checkpoint bytea)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        SELECT p.user_id, c.checkpoint
+        FROM unnest(p_users, p_tokens) p(user_id, token) CROSS JOIN LATERAL (
+            SELECT j.checkpoint FROM scheduler.jobs j
+            WHERE j.user_id = p.user_id AND j.state = 'l' AND j.kind = p_kind
+                AND j.token = p.token AND j.checkpoint IS NOT NULL
+            -- As a lock does: keeps it from being planned as a join.
+            OFFSET 0
+        ) c;
+END
+$$;
+
 -- These jobs are done: due again at p_due_at (night clock), prepare when the next match is done.
 -- A match that is done makes prepare due. Returns those whose token was live. Locks: the rows of
 -- p_kind in order, then those of prepare in the same order of people; whoever holds one of those
@@ -284,6 +304,7 @@ ALTER FUNCTION scheduler.mark_due(uuid[], text[], smallint, timestamptz) OWNER T
 ALTER FUNCTION scheduler.hold(uuid[], smallint, bigint[]) OWNER TO eros_scheduler;
 ALTER FUNCTION scheduler.checkpoint(uuid[], smallint, bigint[], bytea[], text)
     OWNER TO eros_scheduler;
+ALTER FUNCTION scheduler.checkpoints(uuid[], smallint, bigint[]) OWNER TO eros_scheduler;
 ALTER FUNCTION scheduler.complete(uuid[], smallint, bigint[], timestamptz[])
     OWNER TO eros_scheduler;
 ALTER FUNCTION scheduler.fail(uuid[], smallint, bigint[], text[]) OWNER TO eros_scheduler;
@@ -295,6 +316,7 @@ GRANT EXECUTE ON FUNCTION scheduler.mark_due(uuid[], text[], smallint, timestamp
 GRANT EXECUTE ON FUNCTION
     scheduler.hold(uuid[], smallint, bigint[]),
     scheduler.checkpoint(uuid[], smallint, bigint[], bytea[], text),
+    scheduler.checkpoints(uuid[], smallint, bigint[]),
     scheduler.complete(uuid[], smallint, bigint[], timestamptz[]),
     scheduler.fail(uuid[], smallint, bigint[], text[])
     TO eros_matcher;

@@ -128,7 +128,7 @@ class _Hand:
         self._batch: LeasedBatch | None = None
         self.gives_up = False
         self.core = WorkerCore()
-        lease = Lease(row.user_id, row.token, row.checkpoint, _NEXT, date(2026, 1, 2))
+        lease = Lease(row.user_id, row.token, _NEXT, date(2026, 1, 2))
         kind = WorkKind(_KIND)
         batch = LeasedBatch(BatchId(name), kind, 0.05, (lease,), _NIGHT)
         for event in (ev.Connected(), ev.Welcomed(frozenset())):

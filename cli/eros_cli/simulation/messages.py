@@ -33,9 +33,7 @@ def to_worker(message: Sent, at: float) -> worker_ev.Event:
             return worker_ev.Welcomed(kept)
         case do.SendLease():
             leases = tuple(
-                work.Lease(
-                    each.user_id, each.token, each.checkpoint, each.next_due_at, each.list_date
-                )
+                work.Lease(each.user_id, each.token, each.next_due_at, each.list_date)
                 for each in message.leases
             )
             kind = work.JobKind(message.kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 from typing import Final, assert_never
 
@@ -282,31 +282,28 @@ class Worker(WorkerEnd):
     # ---- the computation
 
     def _prepare(self, batch: LeasedBatch) -> None:
-        def ready() -> None:
+        def ready(stored: Mapping[UserId, bytes]) -> None:
             gone = [lease.user_id for lease in batch.leases if self._chance(_SETTLED_UNCOMPUTED)]
             left = set(gone)
             users = tuple(each.user_id for each in batch.leases if each.user_id not in left)
             spec = BatchSpec("simulated", b"", (), ("1",) * len(users), 8, 8, "1", "1")
-            prepared = PreparedBatch(spec if users else None, users, tuple(gone))
+            prepared = PreparedBatch(spec if users else None, users, tuple(gone), stored)
             self.handle(ev.Prepared(batch.batch_id, self.wall(), prepared))
 
         def failed() -> None:
             self.handle(ev.PrepareUnavailable(batch.batch_id, self.wall()))
 
-        self.writing.prepare(ready, failed)
+        self.writing.prepare(batch, ready, failed)
 
     def _chance(self, share: float) -> bool:
         return self._random.random() < share
 
     def _offer(self, offer: do.Offer) -> None:
-        shares = {
-            lease.user_id: 0.0 if lease.checkpoint is None else _STATE.unpack(lease.checkpoint)[0]
-            for lease in offer.leases
-        }
+        stored = offer.prepared.checkpoints
         assert self.core.flight is not None
         kind = JobKind(self.core.flight.kind)
         rows = [
-            (number_of(user), user, shares[user])
+            (number_of(user), user, _STATE.unpack(stored[user])[0] if user in stored else 0.0)
             for user in offer.prepared.users
             if user not in offer.halted
         ]

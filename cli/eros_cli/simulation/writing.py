@@ -48,23 +48,35 @@ class Writing:
 
     # ---- input
 
-    def prepare(self, ready: Callable[[], None], failed: Callable[[], None]) -> None:
+    def prepare(
+        self,
+        batch: LeasedBatch,
+        ready: Callable[[Mapping[UserId, bytes]], None],
+        failed: Callable[[], None],
+    ) -> None:
+        """`ready` gets the checkpoints of those who have one."""
         self._preparing += 1
         number = self._preparing
+        users = [each.user_id for each in batch.leases]
+        tokens = [each.token for each in batch.leases]
+        fences = self._database.jobs.fences
 
-        def there(_: None) -> None:
-            if number == self._preparing:
-                self._worker.after(_PREPARE_SECONDS, computed)
+        def read() -> dict[UserId, bytes]:
+            return result_of(fences.checkpoints(users, JobKind(batch.kind), tokens))
 
-        def computed() -> None:
+        def there(stored: dict[UserId, bytes]) -> None:
             if number == self._preparing:
-                ready()
+                self._worker.after(_PREPARE_SECONDS, computed, stored)
+
+        def computed(stored: dict[UserId, bytes]) -> None:
+            if number == self._preparing:
+                ready(stored)
 
         def away() -> None:
             if number == self._preparing:
                 failed()
 
-        self._database.call(self._worker, lambda: None, there, away)
+        self._database.call(self._worker, read, there, away)
 
     def cancel_prepare(self) -> None:
         self._preparing += 1

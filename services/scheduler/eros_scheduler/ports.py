@@ -160,7 +160,7 @@ class JobStore(Protocol):
         ...
 
     async def renew(self, jobs: Sequence[HeldJob], *, lease_seconds: float) -> LeasedRows:
-        """Prolong the leases that are live; returns those (without their checkpoints)."""
+        """Prolong the leases that are live; returns those."""
         ...
 
     async def release(self, jobs: Sequence[HeldJob]) -> None:

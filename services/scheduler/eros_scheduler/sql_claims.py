@@ -58,14 +58,14 @@ WITH solo AS MATERIALIZED (
         claimed_at = $3, leased_at = now(),
         lease_until = clock_timestamp() + $6 * interval '1 second'
     FROM picked p WHERE NOT p.blocked AND p.solo_at IS NULL AND j.ctid = p.at
-    RETURNING j.user_id, j.kind, j.token, j.zone, j.solo_at, j.checkpoint, j.lease_until
+    RETURNING j.user_id, j.kind, j.token, j.zone, j.solo_at, j.lease_until
 ), noted AS (
     INSERT INTO scheduler.audit (event, kind, worker, users, tokens)
     SELECT 1, $1, $5, array_agg(user_id), array_agg(token) FROM leased HAVING count(*) > 0
 )
 SELECT *, false AS awake, 0 AS aside, NULL::uuid[] AS behind FROM leased
 UNION ALL
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL,
     (SELECT count(*) FROM aside) + (SELECT count(*) FROM outdated),
     (SELECT array_agg(user_id) FROM aside WHERE working)
 """

@@ -21,8 +21,8 @@ WITH held AS MATERIALIZED (
 )
 UPDATE scheduler.jobs j SET lease_until = clock_timestamp() + $4 * interval '1 second'
 FROM held WHERE j.user_id = held.user_id AND j.kind = held.kind
-RETURNING j.user_id, j.kind, j.token, j.zone, j.solo_at, NULL::bytea AS checkpoint,
-    j.lease_until, j.asleep_since IS NULL AS awake
+RETURNING j.user_id, j.kind, j.token, j.zone, j.solo_at, j.lease_until,
+    j.asleep_since IS NULL AS awake
 """
 """$1 users, $2 kinds, $3 tokens, $4 lease seconds."""
 

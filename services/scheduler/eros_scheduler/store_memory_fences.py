@@ -77,6 +77,12 @@ class MemoryFences:
         self.requeue_waiting(users)
         return raised
 
+    async def checkpoints(
+        self, users: Sequence[UserId], kind: JobKind, tokens: Sequence[JobToken]
+    ) -> dict[UserId, bytes]:
+        found = ((row.user_id, row.checkpoint) for row, _ in self._live(users, kind, tokens))
+        return {user_id: kept for user_id, kept in found if kept is not None}
+
     async def complete(
         self,
         users: Sequence[UserId],

@@ -62,7 +62,6 @@ class Row:
             zone=self.zone,
             solo_at=self.solo_at,
             awake=self.asleep_since is None,
-            checkpoint=self.checkpoint,
         )
 
     def owned(self) -> OwnedJob:

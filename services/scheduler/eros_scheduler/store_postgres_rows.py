@@ -45,7 +45,6 @@ def leased(rows: Sequence[asyncpg.Record]) -> LeasedRows:
                 # "-infinity" comes as the least datetime, without a zone.
                 solo_at=row["solo_at"].replace(tzinfo=UTC),
                 awake=row["awake"],
-                checkpoint=row["checkpoint"],
             )
             for row in rows
         ],

@@ -170,7 +170,6 @@ def _lease(instruction: do.SendLease) -> pb.LeaseBatch:
             pb.Lease(
                 user_id=lease.user_id.bytes,
                 token=lease.token,
-                checkpoint=lease.checkpoint or b"",
                 next_due_at=instant(lease.next_due_at),
                 list_date=lease.list_date.isoformat(),
             )

@@ -66,8 +66,7 @@ class Nights:
         """The results of one batch, not yet kept; rows that fail are left out."""
         now = self._clock.night()
         leases = {
-            user: Lease(user, JobToken(1), None, now + timedelta(days=1), list_date)
-            for user in users
+            user: Lease(user, JobToken(1), now + timedelta(days=1), list_date) for user in users
         }
         batch = LeasedBatch(BatchId("b"), kind, 1.0, tuple(leases.values()), now)
         prepared = await self.work.source.prepare(batch)

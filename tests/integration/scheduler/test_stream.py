@@ -10,6 +10,7 @@ import grpc
 import pytest
 
 from eros.scheduler.v1 import scheduler_pb2, work_pb2
+from eros_common.config import ServiceSettings
 from eros_common.ids import JobToken, UserId, user_id_from_bytes
 from eros_scheduler.core.model import HeldJob, JobKind
 from tests.integration.scheduler.conftest import NIGHT, World
@@ -180,7 +181,25 @@ async def test_a_pause_halts_all_and_leases_nothing_until_it_ends(world: World) 
     assert overview.HasField("paused_until")
     again = await worker.heard("lease")
     assert time.time() - paused_at >= 0.95
-    assert {each.checkpoint for each in again.leases} == {b"x"}
+    jobs = jobs_of(again)
+    kept = await world.fences.checkpoints(
+        [job.user_id for job in jobs], ANALYZE, [job.token for job in jobs]
+    )
+    assert list(kept.values()) == [b"x"] * 5
+
+
+async def test_a_checkpoint_larger_than_any_message_is_leased_again(world: World) -> None:
+    (one,) = await world.people(1)
+    stub = await world.scheduler()
+    worker = await world.worker(stub)
+    lease = await worker.heard("lease")
+    (job,) = jobs_of(lease)
+    large = bytes(ServiceSettings.model_fields["max_message_bytes"].default + 1)
+    await world.fences.checkpoint([one], ANALYZE, [job.token], [large], "yielded")
+    await worker.end_batch(lease, [])
+    await worker.ready()
+    (again,) = jobs_of(await worker.heard("lease"))
+    assert await world.fences.checkpoints([one], ANALYZE, [again.token]) == {one: large}
 
 
 async def test_silence_halts_and_costs_a_heartbeat_once_it_is_over(world: World) -> None:

@@ -14,7 +14,7 @@ from eros_matcher.worker import events as ev
 from eros_matcher.worker.computing import Computing
 from eros_matcher.worker.instructions import Offer
 from eros_matcher.worker.jobs import PreparedBatch
-from tests.unit.worker.batches import lease, user
+from tests.unit.worker.batches import user
 
 T = TypeVar("T", bound=ev.Event)
 Results = dict[UserId, tuple[ev.Out, bytes]]
@@ -46,15 +46,14 @@ class ChildBench:
         spec: BatchSpec,
         *,
         cap: float = 0.95,
-        checkpoints: dict[int, bytes | None] | None = None,
+        checkpoints: dict[int, bytes] | None = None,
     ) -> None:
         """Rows are the people 0, 1, 2 …"""
-        stored = checkpoints or {}
+        stored = {user(row): data for row, data in (checkpoints or {}).items()}
         users = tuple(user(row) for row in range(spec.rows))
         self.computing.offer(
             Offer(
-                prepared=PreparedBatch(spec=spec, users=users),
-                leases=tuple(lease(row, checkpoint=stored.get(row)) for row in range(spec.rows)),
+                prepared=PreparedBatch(spec=spec, users=users, checkpoints=stored),
                 halted=frozenset(),
                 cpu_cap=cap,
             )

@@ -146,7 +146,7 @@ class JobRows:
                 """UPDATE scheduler.jobs SET state = 'l', token = token + 1, owner = 'w',
                        claimed_at = $3, lease_until = clock_timestamp() + interval '30 s'
                    WHERE user_id = ANY ($1::uuid[]) AND kind = $2
-                   RETURNING user_id, token, checkpoint""",
+                   RETURNING user_id, token""",
                 users,
                 int(kind),
                 NIGHT,
@@ -160,7 +160,6 @@ class JobRows:
                 pb.Lease(
                     user_id=who.bytes,
                     token=found[who]["token"],
-                    checkpoint=found[who]["checkpoint"] or b"",
                     list_date="2026-11-24",
                 )
                 for who in users
@@ -171,6 +170,13 @@ class JobRows:
         for job in batch.leases:
             job.next_due_at.FromDatetime(NIGHT)
         return batch
+
+    async def keep(self, who: UserId, checkpoint: bytes, kind: JobKind = JobKind.MATCH) -> None:
+        """What was computed before, by whoever had the row then."""
+        await self._connection.execute(
+            "UPDATE scheduler.jobs SET checkpoint = $3 WHERE user_id = $1 AND kind = $2",
+            *(who, int(kind), checkpoint),
+        )
 
     async def take_again(self, who: UserId, kind: JobKind = JobKind.MATCH) -> None:
         """What another scheduler does when the lease has run out."""

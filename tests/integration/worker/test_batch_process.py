@@ -25,8 +25,8 @@ from tests.integration.worker import batch_program
 from tests.unit.worker.batches import lease, user
 
 
-def batch(what: str, *, checkpoint: bytes | None = None) -> LeasedBatch:
-    leases = tuple(lease(row, checkpoint=checkpoint) for row in range(3))
+def batch(what: str) -> LeasedBatch:
+    leases = tuple(lease(row) for row in range(3))
     return LeasedBatch(
         BatchId(what), JobKind.MATCH, 0.95, leases, datetime(2026, 11, 24, tzinfo=UTC)
     )
@@ -60,8 +60,7 @@ async def process() -> AsyncIterator[BatchProcess]:
 
 
 async def test_a_batch_is_prepared_and_settled(process: BatchProcess) -> None:
-    """Checkpoints stay with the worker."""
-    prepared = await process.prepare(batch(batch_program.ECHO, checkpoint=b"so far" * 1000))
+    prepared = await process.prepare(batch(batch_program.ECHO))
     assert prepared.users == tuple(user(row) for row in range(3))
 
     results = [RowResult(lease(0), b"kept"), RowResult(lease(1), b"fenced" * 100_000)]

@@ -52,12 +52,14 @@ def undisturbed() -> Results:
     return asyncio.run(run())
 
 
-def checkpoint_of(bench: ChildBench, row: int) -> bytes | None:
+def checkpoint_of(bench: ChildBench, row: int) -> bytes:
     """What the worker commits for a woken person."""
     group = bench.computing.checkpoints_of(
         Checkpoint(JobKind.MATCH, HaltReason.WOKE, (lease(row),), frozenset({user(row)}))
     )
-    return group.rows[0].data
+    stored = group.rows[0].data
+    assert stored is not None
+    return stored
 
 
 async def test_a_woken_row_leaves_at_the_next_chunk_and_the_others_do_not_notice(

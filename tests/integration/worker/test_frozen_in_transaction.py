@@ -47,7 +47,7 @@ async def test_it_loses_its_rows_and_its_results(postgres_url: str) -> None:
     try:
         jobs = await JobRows.create(admin)
         (leased,) = (await jobs.lease([who])).leases
-        lease = Lease(who, JobToken(leased.token), None, NIGHT, date(2026, 11, 24))
+        lease = Lease(who, JobToken(leased.token), NIGHT, date(2026, 11, 24))
         async with postgres.open_pool(
             postgres_url,
             app="worker",

@@ -145,7 +145,7 @@ async def test_a_woken_person_is_durable_and_left_and_resumes_to_the_same_bits(
     fillers = [UserId(uuid4()) for _ in range(ROWS - 1)]
     again = await bench.jobs.lease([*fillers[:5], woken, *fillers[5:]])
     # mark_due forgets checkpoints: it was a new due date, not a new profile.
-    again.leases[5].checkpoint = row["checkpoint"]
+    await bench.jobs.keep(woken, row["checkpoint"])
     session.say(lease=again)
     await session.until("batch_end")
     assert (await bench.jobs.results())[woken] == undisturbed[5]

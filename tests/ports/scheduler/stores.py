@@ -58,6 +58,10 @@ class Fences(Protocol):
         reason: str,
     ) -> dict[UserId, JobToken]: ...
 
+    async def checkpoints(
+        self, users: Sequence[UserId], kind: JobKind, tokens: Sequence[JobToken]
+    ) -> dict[UserId, bytes]: ...
+
     async def complete(
         self,
         users: Sequence[UserId],
@@ -147,6 +151,11 @@ class Stores:
         users, tokens = [row.user_id for row in rows], [row.token for row in rows]
         return await self.fences.complete(users, rows[0].kind, tokens, [due_at] * len(rows))
 
+    async def kept(self, row: LeasedRow) -> bytes | None:
+        """Where whoever leased it goes on."""
+        found = await self.fences.checkpoints([row.user_id], row.kind, [row.token])
+        return found.get(row.user_id)
+
     async def row(self, user_id: UserId, kind: JobKind) -> JobView:
         rows = await self.jobs.jobs(user_id=user_id, states=frozenset(), limit=10)
         (found,) = (row for row in rows if row.kind is kind)
@@ -221,6 +230,13 @@ class PostgresFences:
         query = "SELECT * FROM scheduler.checkpoint($1, $2, $3, $4, $5)"
         rows = await self._as("eros_matcher", query, users, kind, tokens, checkpoints, reason)
         return {row["user_id"]: row["token"] for row in rows}
+
+    async def checkpoints(
+        self, users: Sequence[UserId], kind: JobKind, tokens: Sequence[JobToken]
+    ) -> dict[UserId, bytes]:
+        query = "SELECT * FROM scheduler.checkpoints($1, $2, $3)"
+        rows = await self._as("eros_matcher", query, users, kind, tokens)
+        return {row["user_id"]: row["checkpoint"] for row in rows}
 
     async def complete(
         self,

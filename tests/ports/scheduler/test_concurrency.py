@@ -275,6 +275,7 @@ async def test_renewing_moves_no_index_entry(real: PostgresStores) -> None:
     [
         ("eros_accounts", "SELECT scheduler.complete('{}', 1::smallint, '{}', '{}')"),
         ("eros_accounts", "SELECT scheduler.checkpoint('{}', 1::smallint, '{}', '{}', '')"),
+        ("eros_accounts", "SELECT scheduler.checkpoints('{}', 1::smallint, '{}')"),
         ("eros_accounts", "SELECT * FROM scheduler.jobs"),
         ("eros_accounts", "SELECT scheduler.requeue_waiting('{}')"),
         ("eros_matcher", "UPDATE scheduler.jobs SET token = 0"),

@@ -14,16 +14,20 @@ from tests.ports.scheduler.stores import ANALYZE, BERLIN, DUE, MATCH, NIGHT, SCO
 async def test_a_stale_token_does_nothing(stores: Stores) -> None:
     (one,) = await stores.asleep()
     (row,) = await stores.claim(ANALYZE)
+    await stores.fences.checkpoint([one], ANALYZE, [row.token], [b"half"], "woke")
+    (row,) = await stores.claim(ANALYZE)
     for token in (row.token - 1, row.token + 1, 0):
         stale = [JobToken(token)]
         assert await stores.fences.hold([one], ANALYZE, stale) == {}
         assert await stores.fences.checkpoint([one], ANALYZE, stale, [b"x"], "woke") == {}
+        assert await stores.fences.checkpoints([one], ANALYZE, stale) == {}
         assert await stores.fences.complete([one], ANALYZE, stale, [DUE]) == set()
         assert await stores.fences.fail([one], ANALYZE, stale, ["no"]) == {}
     assert await stores.fences.hold([one], SCORE, [row.token]) == {}
     assert await stores.fences.hold([one], ANALYZE, [row.token]) == {one: row.token}
     view = await stores.row(one, ANALYZE)
-    assert (view.state, view.token, view.has_checkpoint) == (JobState.LEASED, row.token, False)
+    assert (view.state, view.token, view.has_checkpoint) == (JobState.LEASED, row.token, True)
+    assert await stores.kept(row) == b"half"
 
 
 async def test_a_halt_is_no_failed_attempt(stores: Stores) -> None:
@@ -36,7 +40,7 @@ async def test_a_halt_is_no_failed_attempt(stores: Stores) -> None:
     assert view.lease_until is None
     assert await stores.complete([row]) == set()
     (again,) = await stores.claim(ANALYZE)
-    assert again.checkpoint == b"half"
+    assert await stores.kept(again) == b"half"
     assert again.token > row.token + 1
 
 
@@ -72,7 +76,7 @@ async def test_failures_back_off_twice_as_long_each_time_and_then_are_dead(
     (one,) = await stores.asleep()
     for attempt in range(4):
         (row,) = await stores.claim(ANALYZE)
-        assert row.checkpoint is None
+        assert await stores.kept(row) is None
         assert await stores.fences.fail([one], ANALYZE, [row.token], ["no photo"]) == {one: False}
         longest = 30 * 2**attempt * 1.25
         await stores.wait(longest * 0.59)
@@ -110,7 +114,7 @@ async def test_a_changed_profile_fences_what_runs_and_its_checkpoint(stores: Sto
     await stores.fences.mark_due([one], [BERLIN], ANALYZE, NIGHT)
     assert await stores.complete([row]) == set()
     (again,) = await stores.claim(ANALYZE)
-    assert again.checkpoint is None
+    assert await stores.kept(again) is None
     assert again.token > row.token
 
 

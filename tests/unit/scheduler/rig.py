@@ -47,9 +47,8 @@ def row(
     zone: Zone = BERLIN,
     solo_at: datetime = NEVER,
     awake: bool = False,
-    checkpoint: bytes | None = None,
 ) -> LeasedRow:
-    return LeasedRow(person(number), kind, JobToken(token), zone, solo_at, awake, checkpoint)
+    return LeasedRow(person(number), kind, JobToken(token), zone, solo_at, awake)
 
 
 class Rig:

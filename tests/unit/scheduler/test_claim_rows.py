@@ -23,7 +23,6 @@ def row(lease_until: datetime) -> Any:
         "zone": "Europe/Berlin",
         "solo_at": AT,
         "awake": False,
-        "checkpoint": None,
         "lease_until": lease_until,
     }
 

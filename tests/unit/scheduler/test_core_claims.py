@@ -124,9 +124,9 @@ def test_a_batch_that_was_not_full_ends_a_stint() -> None:
 
 
 def test_a_lease_says_when_it_is_due_again_and_which_list_it_makes() -> None:
-    lease = Rig().lease(row(1, MATCH, token=7, checkpoint=b"half"))
+    lease = Rig().lease(row(1, MATCH, token=7))
     (leased,) = lease.leases
-    assert (leased.user_id, leased.token, leased.checkpoint) == (person(1), 7, b"half")
+    assert (leased.user_id, leased.token) == (person(1), 7)
     assert leased.next_due_at == datetime(2026, 1, 2, 22, tzinfo=UTC)
     assert leased.list_date == date(2026, 1, 2)
     assert (lease.kind, lease.cpu_cap, lease.night_now) == (MATCH, 0.95, NIGHT)

@@ -142,7 +142,7 @@ class Expected:
 MUTATIONS: dict[Callable[[Patch], None], Expected] = {
     no_fence: Expected({"stale", "double"}),
     no_halt_for_whoever_wakes: Expected({"awake"}),
-    no_halt_when_the_scheduler_is_silent: Expected({"awake"}, {"hours": 6}),
+    no_halt_when_the_scheduler_is_silent: Expected({"awake"}, {"hours": 7}),
     no_halt_when_activity_is_silent: Expected({"awake"}),
     no_pause_after_a_gap: Expected({"awake"}),
     no_thresholds: Expected({"awake", "phase"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from uuid import UUID
 
@@ -17,11 +18,10 @@ def user(number: int) -> UserId:
     return UserId(UUID(int=number))
 
 
-def lease(number: int, *, token: int = 7, checkpoint: bytes | None = None) -> Lease:
+def lease(number: int, *, token: int = 7) -> Lease:
     return Lease(
         user_id=user(number),
         token=JobToken(token),
-        checkpoint=checkpoint,
         next_due_at=NIGHT,
         list_date=date(2026, 11, 24),
     )
@@ -39,8 +39,13 @@ def batch(
     )
 
 
-def prepared(leased: LeasedBatch, spec: BatchSpec | None = None) -> PreparedBatch:
+def prepared(
+    leased: LeasedBatch,
+    spec: BatchSpec | None = None,
+    checkpoints: Mapping[UserId, bytes] | None = None,
+) -> PreparedBatch:
     return PreparedBatch(
         spec=spec or matrix_spec(rows=len(leased.leases), columns=128),
         users=tuple(job.user_id for job in leased.leases),
+        checkpoints=checkpoints or {},
     )

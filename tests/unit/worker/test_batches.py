@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from eros_common.ids import UserId
 from eros_matcher.worker.batches import FILLS_MOST, BatchWork
 from eros_matcher.worker.jobs import JobKind, Lease, LeasedBatch, PreparedBatch, RowResult
 from eros_matcher.worker.ports import ResultSink, Settlement
 from eros_matcher.worker.store_fence import SettledRows
-from tests.unit.worker.batches import lease, user
+from tests.unit.worker.batches import batch, lease, prepared, user
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -21,7 +22,10 @@ RESULTS = [RowResult(lease(0), b"a"), RowResult(lease(1), b"b")]
 
 
 class Store:
-    """Row 1 was fenced."""
+    """Row 1 was fenced; row 0 was somewhere."""
+
+    async def checkpoints(self, batch: LeasedBatch) -> dict[UserId, bytes]:
+        return {user(0): b"half"}
 
     async def settle(
         self,
@@ -33,9 +37,13 @@ class Store:
         return SettledRows(tuple(results[:1]), frozenset(who.user_id for who, _ in failures))
 
 
-class NoSource:
+class Source:
+    def __init__(self, prepared: PreparedBatch | None = None) -> None:
+        self._prepared = prepared
+
     async def prepare(self, batch: LeasedBatch) -> PreparedBatch:
-        raise AssertionError("nothing is prepared")
+        assert self._prepared is not None
+        return self._prepared
 
 
 class SlowSink:
@@ -56,9 +64,15 @@ class SlowSink:
         self.filled += rows
 
 
+async def test_what_was_computed_before_comes_with_the_input() -> None:
+    leased = batch(2)
+    work = BatchWork(Store(), Source(prepared(leased)), SlowSink())
+    assert await work.prepare(leased) == prepared(leased, checkpoints={user(0): b"half"})
+
+
 async def test_nobody_waits_for_the_cache() -> None:
     sink = SlowSink()
-    work = BatchWork(Store(), NoSource(), sink)
+    work = BatchWork(Store(), Source(), sink)
     settled = await work.settle(JobKind.MATCH, RESULTS, [(lease(2), "no")])
     assert settled == Settlement(frozenset({user(0)}), frozenset({user(2)}))
     assert sink.filled == []
@@ -69,7 +83,7 @@ async def test_nobody_waits_for_the_cache() -> None:
 
 async def test_the_end_waits_for_no_cache_that_hangs() -> None:
     sink = SlowSink()
-    work = BatchWork(Store(), NoSource(), sink)
+    work = BatchWork(Store(), Source(), sink)
     await work.settle(JobKind.MATCH, RESULTS, [])
     await work.finish(0.01)
     assert sink.filled == []
@@ -79,7 +93,7 @@ async def test_a_cache_that_hangs_keeps_no_more_than_so_many_batches(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     sink = SlowSink()
-    work = BatchWork(Store(), NoSource(), sink)
+    work = BatchWork(Store(), Source(), sink)
     for _ in range(FILLS_MOST + 2):
         settled = await work.settle(JobKind.MATCH, RESULTS, [])
         assert settled.completed == {user(0)}
@@ -97,7 +111,7 @@ async def test_a_cache_that_cannot_be_filled_fails_nothing_and_is_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     sink = SlowSink(fault=ValueError("broken"))
-    work = BatchWork(Store(), NoSource(), sink)
+    work = BatchWork(Store(), Source(), sink)
     sink.let.set()
     settled = await work.settle(JobKind.MATCH, RESULTS, [])
     await work.finish(10)

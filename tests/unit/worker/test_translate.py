@@ -26,9 +26,7 @@ def test_a_lease() -> None:
     lease.batch_id, lease.kind, lease.cpu_cap = "b9", pb.JOB_KIND_SCORE, 0.15
     lease.lease_until.FromDatetime(datetime(2026, 11, 24, 1, 0, 30, tzinfo=UTC))
     lease.night_now.FromDatetime(datetime(2026, 11, 24, 4, 0, tzinfo=UTC))
-    job = lease.leases.add(
-        user_id=user(3).bytes, token=12, checkpoint=b"half", list_date="2026-11-24"
-    )
+    job = lease.leases.add(user_id=user(3).bytes, token=12, list_date="2026-11-24")
     job.next_due_at.FromDatetime(datetime(2026, 11, 24, 22, 0, tzinfo=UTC))
     lease.leases.add(user_id=user(4).bytes, token=1, list_date="2026-11-25")
 
@@ -36,10 +34,9 @@ def test_a_lease() -> None:
     assert isinstance(event, ev.Leased)
     assert (event.at, event.batch.batch_id, event.batch.kind) == (5.0, "b9", JobKind.SCORE)
     assert event.lease_until == datetime(2026, 11, 24, 1, 0, 30, tzinfo=UTC).timestamp()
-    first, second = event.batch.leases
-    assert (first.user_id, first.token, first.checkpoint) == (user(3), 12, b"half")
+    first, _ = event.batch.leases
+    assert (first.user_id, first.token) == (user(3), 12)
     assert (first.next_due_at.hour, first.list_date) == (22, date(2026, 11, 24))
-    assert second.checkpoint is None
 
 
 def test_halts_drains_and_what_is_kept() -> None:
@@ -113,5 +110,7 @@ def test_reports_renewals_and_readiness() -> None:
     assert (list(end.completed), list(end.lost)) == ([user(1).bytes], [user(3).bytes])
     assert (end.failed[0].user_id, end.failed[0].error) == (user(2).bytes, "why")
     assert (end.seconds, end.cpu_seconds) == (2.0, 1.5)
+    told = do.SendEnd(BatchId("b"), (), ((user(1), "é" * 20_000),) * 250, (), 2.0, 1.5)
+    assert sent(told).ByteSize() < 1 << 20
     assert sent(do.SendRenew(BatchId("b"))).renew.batch_id == "b"
     assert sent(do.SendReady()).WhichOneof("message") == "ready"

@@ -15,7 +15,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -132,10 +131,8 @@ class BatchProcess:
         os.kill(self.pid, signal.SIGKILL)
 
     async def prepare(self, batch: LeasedBatch) -> PreparedBatch:
-        # Checkpoints are for the compute child.
-        leases = tuple(_bare(lease) for lease in batch.leases)
         number = next(self._numbers)
-        prepared = await self._ask(number, say.Prepare(number, replace(batch, leases=leases)))
+        prepared = await self._ask(number, say.Prepare(number, batch))
         assert isinstance(prepared, PreparedBatch)
         return prepared
 
@@ -146,9 +143,7 @@ class BatchProcess:
         failures: Sequence[tuple[Lease, str]],
     ) -> Settlement:
         number = next(self._numbers)
-        rows = [replace(row, lease=_bare(row.lease)) for row in results]
-        failed = [(_bare(lease), error) for lease, error in failures]
-        settled = await self._ask(number, say.Settle(number, kind, rows, failed))
+        settled = await self._ask(number, say.Settle(number, kind, results, failures))
         assert isinstance(settled, Settlement)
         return settled
 
@@ -208,7 +203,3 @@ class BatchProcess:
                 """Heard; that is all."""
             case say.Prepare() | say.Settle() | say.Cancel() | say.Ping():
                 raise TypeError(f"the batch process asks: {type(message).__name__}")
-
-
-def _bare(lease: Lease) -> Lease:
-    return lease if lease.checkpoint is None else replace(lease, checkpoint=None)

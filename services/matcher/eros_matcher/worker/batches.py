@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from eros_common import logging
 from eros_matcher.worker.jobs import JobKind, Lease, LeasedBatch, PreparedBatch, RowResult
 from eros_matcher.worker.ports import BatchSource, ResultSink, Settlement
-from eros_matcher.worker.store_fence import SettlingStore
+from eros_matcher.worker.store_fence import BatchStore
 
 log = logging.get("worker.batches")
 
@@ -21,14 +22,17 @@ nothing, as where it is away."""
 class BatchWork:
     """`eros_matcher.worker.ports.Batches`. Nobody waits for caches to be filled."""
 
-    def __init__(self, store: SettlingStore, source: BatchSource, sink: ResultSink) -> None:
+    def __init__(self, store: BatchStore, source: BatchSource, sink: ResultSink) -> None:
         self._store = store
         self._source = source
         self._sink = sink
         self._filling: set[asyncio.Task[None]] = set()
 
     async def prepare(self, batch: LeasedBatch) -> PreparedBatch:
-        return await self._source.prepare(batch)
+        prepared = await self._source.prepare(batch)
+        if prepared.spec is None:
+            return prepared
+        return replace(prepared, checkpoints=await self._store.checkpoints(batch))
 
     async def settle(
         self,

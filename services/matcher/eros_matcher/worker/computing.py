@@ -69,8 +69,9 @@ class Computing:
         """Resume from the checkpoints that hold, and let the child begin."""
         spec = offer.prepared.spec
         assert spec is not None
+        stored = offer.prepared.checkpoints
         states, verdicts = checkpoints.resume_all(
-            [lease.checkpoint for lease in offer.leases], spec
+            [stored.get(user) for user in offer.prepared.users], spec
         )
         for verdict, count in verdicts.items():
             self._count(verdict.value, count)

@@ -84,10 +84,9 @@ class CancelPrepare:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Give the batch to the child. `leases` are those of the rows; `halted` rows leave at once."""
+    """Give the batch to the child; `halted` rows leave at once."""
 
     prepared: PreparedBatch
-    leases: tuple[Lease, ...]
     halted: frozenset[UserId]
     cpu_cap: float
 

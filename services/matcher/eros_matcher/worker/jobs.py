@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import IntEnum
 
@@ -53,15 +54,13 @@ class Held:
 class Lease:
     """One person's job, leased.
 
-    The token is the job's fence: raised by every claim and every checkpoint. `checkpoint` is as
-    stored (with its header), None at the start. `next_due_at` (night clock) is when the job is
-    due again once completed; `list_date` is the local date on which the person's window ends, the
-    date of a daily list.
+    The token is the job's fence: raised by every claim and every checkpoint. `next_due_at` (night
+    clock) is when the job is due again once completed; `list_date` is the local date on which the
+    person's window ends, the date of a daily list.
     """
 
     user_id: UserId
     token: JobToken
-    checkpoint: bytes | None
     next_due_at: datetime
     list_date: date
 
@@ -92,8 +91,10 @@ class PreparedBatch:
     `users` are the people computed, in the order of the rows of `spec`. `settled` are those that
     need no computing (no longer in the market, account gone): `ResultSink.write` gets them with
     `result=None` and they are completed at once. `spec` is None when all are settled.
+    `checkpoints` are those of the people computed who have one, as stored (with its header).
     """
 
     spec: BatchSpec | None
     users: tuple[UserId, ...]
     settled: tuple[UserId, ...] = ()
+    checkpoints: Mapping[UserId, bytes] = field(default_factory=dict)

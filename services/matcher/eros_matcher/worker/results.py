@@ -40,7 +40,6 @@ def prepared(flight: Flight, batch: PreparedBatch, out: Outbox) -> None:
         out.add(
             Offer(
                 prepared=batch,
-                leases=tuple(row.lease for row in flight.among(batch.users)),
                 halted=frozenset(batch.users) - going,
                 cpu_cap=flight.batch.cpu_cap,
             )

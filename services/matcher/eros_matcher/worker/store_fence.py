@@ -10,7 +10,7 @@ import asyncpg
 
 from eros_common import postgres
 from eros_common.ids import JobToken, UserId
-from eros_matcher.worker.jobs import Held, JobKind, Lease, RowResult
+from eros_matcher.worker.jobs import Held, JobKind, Lease, LeasedBatch, RowResult
 from eros_matcher.worker.ports import ResultSink
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _CHECKPOINT = """SELECT user_id, token FROM scheduler.checkpoint(
     $1::uuid[], $2::smallint, $3::bigint[], $4::bytea[], $5)"""
+_CHECKPOINTS = """SELECT user_id, checkpoint FROM scheduler.checkpoints(
+    $1::uuid[], $2::smallint, $3::bigint[])"""
 _COMPLETE = """SELECT user_id FROM scheduler.complete(
     $1::uuid[], $2::smallint, $3::bigint[], $4::timestamptz[])"""
 _FAIL = """SELECT user_id FROM scheduler.fail(
@@ -71,8 +73,15 @@ class CheckpointStore(Protocol):
         ...
 
 
-class SettlingStore(Protocol):
-    """What a batch's results need of the database: every write goes through the row's fence."""
+class BatchStore(Protocol):
+    """What a batch needs of the job rows: whatever is read or written goes through their fences."""
+
+    async def checkpoints(self, batch: LeasedBatch) -> dict[UserId, bytes]:
+        """What is stored of those who are still held.
+
+        Raises StoreUnavailableError.
+        """
+        ...
 
     async def settle(
         self,
@@ -108,6 +117,18 @@ class PostgresFenceStore:
         except postgres.AWAY as error:
             raise StoreUnavailableError(str(error)) from error
         return tokens
+
+    async def checkpoints(self, batch: LeasedBatch) -> dict[UserId, bytes]:
+        try:
+            found = await self._pool.fetch(
+                _CHECKPOINTS,
+                [lease.user_id for lease in batch.leases],
+                int(batch.kind),
+                [lease.token for lease in batch.leases],
+            )
+        except postgres.AWAY as error:
+            raise StoreUnavailableError(str(error)) from error
+        return {UserId(row["user_id"]): row["checkpoint"] for row in found}
 
     async def settle(
         self,

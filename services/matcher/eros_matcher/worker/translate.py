@@ -12,6 +12,8 @@ from eros_matcher.worker import instructions as do
 from eros_matcher.worker.jobs import HaltReason, Held, JobKind, Lease, LeasedBatch
 
 PROTOCOL_VERSION = 1
+ERROR_LETTERS = 500
+"""Of an error that is told: as many as the job row keeps. A message must not be too long."""
 
 Outgoing = do.SendHello | do.SendReady | do.SendAck | do.SendEnd | do.SendRenew
 """Instructions that become a message."""
@@ -69,7 +71,7 @@ def message_of(
                 batch_id=instruction.batch_id,
                 completed=[user.bytes for user in instruction.completed],
                 failed=[
-                    pb.FailedJob(user_id=user.bytes, error=error)
+                    pb.FailedJob(user_id=user.bytes, error=error[:ERROR_LETTERS])
                     for user, error in instruction.failed
                 ],
                 lost=[user.bytes for user in instruction.lost],
@@ -102,7 +104,6 @@ def _leased(lease: pb.LeaseBatch, at: float) -> ev.Leased:
                 Lease(
                     user_id=user_id_from_bytes(job.user_id),
                     token=JobToken(job.token),
-                    checkpoint=job.checkpoint or None,
                     next_due_at=job.next_due_at.ToDatetime(UTC),
                     list_date=date.fromisoformat(job.list_date),
                 )

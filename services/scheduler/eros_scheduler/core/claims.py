@@ -119,7 +119,6 @@ def _dispatch(
                 Leased(
                     user_id=row.user_id,
                     token=row.token,
-                    checkpoint=row.checkpoint,
                     next_due_at=windows.next_due(row.zone, now.night),
                     list_date=windows.list_date(row.zone, now.night),
                 )

@@ -33,7 +33,6 @@ class Leased:
 
     user_id: UserId
     token: JobToken
-    checkpoint: bytes | None
     next_due_at: datetime
     list_date: date
 

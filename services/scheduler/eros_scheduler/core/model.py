@@ -145,7 +145,6 @@ class LeasedRow:
     solo_at: datetime
     """Night time; from then on the window does not count for this person."""
     awake: bool = False
-    checkpoint: bytes | None = None
 
     @property
     def job(self) -> HeldJob:
