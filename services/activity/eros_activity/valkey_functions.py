@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -48,6 +49,12 @@ _AWAY: Final = (
     TryAgainError,
     OSError,
 )
+#: The same, of what the client has no names for: no longer the primary while somebody waited in it,
+#: too few replicas, its disk takes nothing, somebody's script does not end. A pipeline's error says
+#: first which command it was.
+_NOT_NOW: Final = re.compile(
+    r"(?:^|of pipeline caused error: \W*)(?:UNBLOCKED|NOREPLICAS|MISCONF|BUSY) "
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +95,11 @@ class Functions:
                     again, await self._send([calls[i] for i in again]), strict=True
                 ):
                     answers[i] = answer
-        except _AWAY as error:
-            raise StoreAway(str(error)) from error
+        except (RedisError, OSError) as error:
+            raise _told(error) from error
         for answer in answers:
-            if isinstance(answer, _AWAY):
-                raise StoreAway(str(answer)) from answer
             if isinstance(answer, RedisError):
-                raise answer
+                raise _told(answer) from answer
         return answers
 
     async def _send(self, calls: Sequence[Call]) -> list[Any]:
@@ -118,10 +123,18 @@ def away_as_store_away(
     async def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return await command(*args, **kwargs)
-        except _AWAY as error:
-            raise StoreAway(str(error)) from error
+        except (RedisError, OSError) as error:
+            raise _told(error) from error
 
     return guarded
+
+
+def _told(error: Exception) -> Exception:
+    """``StoreAway`` for what will pass; anything else as it is."""
+    passes = isinstance(error, _AWAY) or (
+        isinstance(error, ResponseError) and _NOT_NOW.search(str(error)) is not None
+    )
+    return StoreAway(str(error)) if passes else error
 
 
 def _is_missing(answer: object) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import grpc
 import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from eros.activity.v1 import activity_pb2 as pb
 from eros_common.testing import TestTokens
@@ -109,6 +111,55 @@ async def test_away_for_long_pauses_without_its_help(tmp_path: Path, tokens: Tes
         assert stats.paused_until.ToNanoseconds() / 1e9 > time.time()
         async with watch_again(replica) as watcher:
             await watcher.until(lambda w: w.paused_until > 0)
+
+
+@asynccontextmanager
+async def _demoted(admin: Redis) -> AsyncIterator[None]:
+    """As by a planned failover; of nobody, so that its data are not replaced."""
+    await admin.execute_command("REPLICAOF", "127.0.0.1", "1")
+    yield
+    await admin.execute_command("REPLICAOF", "NO", "ONE")
+
+
+@asynccontextmanager
+async def _without_replicas(admin: Redis) -> AsyncIterator[None]:
+    await admin.config_set("min-replicas-to-write", 1)
+    yield
+    await admin.config_set("min-replicas-to-write", 0)
+
+
+@asynccontextmanager
+async def _busy(admin: Redis) -> AsyncIterator[None]:
+    await admin.config_set("busy-reply-threshold", 1)
+    script = asyncio.create_task(admin.eval("while true do end", 0))
+    yield
+    await admin.script_kill()
+    with pytest.raises(ResponseError):
+        await script
+
+
+@pytest.mark.parametrize("refusing", [_demoted, _without_replicas, _busy])
+async def test_refusing_for_a_while_is_as_good_as_away(
+    tmp_path: Path,
+    tokens: TestTokens,
+    refusing: Callable[[Redis], AbstractAsyncContextManager[None]],
+) -> None:
+    [user] = users(1)
+    async with (
+        own_valkey(tmp_path) as valkey,
+        Redis.from_url(valkey.url) as admin,
+        activity(valkey.url, tokens, **QUICK) as replica,
+    ):
+        await replica.touch((user, time.time() - 3600))
+        async with replica.watch() as watcher:
+            await watcher.until(lambda w: w.snapshot_ended)
+            async with refusing(admin):
+                heartbeat = asyncio.create_task(replica.heartbeat(user))
+                await watcher.until(lambda w: w.paused_until > 0)
+                assert not heartbeat.done()
+            await heartbeat
+        async with watch_again(replica) as watcher:
+            await watcher.until(lambda w: user not in w.asleep)
 
 
 async def test_nobody_watched_while_every_replica_was_down(
