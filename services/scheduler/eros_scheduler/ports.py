@@ -182,6 +182,11 @@ class JobStore(Protocol):
         """People who count as awake though nothing was heard of them since then (night time)."""
         ...
 
+    async def tidy(self) -> None:
+        """After a snapshot: take out of the way of claims what it left dead there. It may take a
+        minute, and fails silently: claims get past it by themselves, slowly."""
+        ...
+
     async def take_expired(self, *, limit: int) -> Sequence[OwnedJob]:
         """Back to the queue, under a new fence: leases that ran out, returned with their old
         fences; and what has waited or backed off long enough. At most `limit` of either."""

@@ -170,6 +170,9 @@ class MemoryJobs:
             if row.kind is JobKind.MATCH and row.asleep_since is None and row.seen_at < since
         ]
 
+    async def tidy(self) -> None:
+        """Nothing dead stays here."""
+
     async def take_expired(self, *, limit: int) -> Sequence[OwnedJob]:
         now = self._table.wall()
         for _ in range(limit):

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 ASLEEP_SAMPLE = 20_000
 """Rows that are looked at for the share of people who sleep."""
 SNAPSHOT_TIMEOUT_SECONDS = 120.0
+_PATIENCE = f"SET LOCAL statement_timeout = {round(SNAPSHOT_TIMEOUT_SECONDS * 1000)}"
+"""For what walks over all job rows."""
 
 
 class PostgresJobs:
@@ -92,15 +94,21 @@ class PostgresJobs:
             with unavailable():
                 await connection.execute(sql_jobs.SNAPSHOT_OVER)
                 await connection.execute(sql_jobs.SNAPSHOT)
-            yield _PostgresSnapshot(self, self._claims, connection)
+            yield _PostgresSnapshot(self, connection)
         finally:
             await self._pool.release(connection)
 
     async def unheard(self, since: datetime) -> Sequence[UserId]:
         with unavailable():
-            return [
-                UserId(row["user_id"]) for row in await self._pool.fetch(sql_jobs.UNHEARD, since)
-            ]
+            async with self._pool.acquire() as connection, connection.transaction(readonly=True):
+                await connection.execute(_PATIENCE)
+                rows = await connection.fetch(
+                    sql_jobs.UNHEARD, since, timeout=SNAPSHOT_TIMEOUT_SECONDS
+                )
+        return [UserId(row["user_id"]) for row in rows]
+
+    async def tidy(self) -> None:
+        await self._claims.sweep()
 
     async def take_expired(self, *, limit: int) -> Sequence[OwnedJob]:
         with unavailable():
@@ -189,11 +197,8 @@ class PostgresJobs:
 class _PostgresSnapshot:
     """`SleepSnapshot`: who sleeps goes to a table that only this connection sees."""
 
-    def __init__(
-        self, jobs: PostgresJobs, claims: PostgresClaims, connection: PoolConnectionProxy
-    ) -> None:
+    def __init__(self, jobs: PostgresJobs, connection: PoolConnectionProxy) -> None:
         self._jobs = jobs
-        self._claims = claims
         self._connection = connection
         self._known_until = NOBODY_KNOWN
 
@@ -208,13 +213,11 @@ class _PostgresSnapshot:
     async def finish(self) -> Sequence[OwnedJob]:
         with unavailable():
             async with self._connection.transaction():
-                milliseconds = round(SNAPSHOT_TIMEOUT_SECONDS * 1000)
-                await self._connection.execute(f"SET LOCAL statement_timeout = {milliseconds}")
+                await self._connection.execute(_PATIENCE)
                 rows = await self._connection.fetch(
                     sql_jobs.WAKE_OTHERS,
                     self._known_until,
                     timeout=SNAPSHOT_TIMEOUT_SECONDS,
                 )
                 await self._connection.execute(sql_jobs.SNAPSHOT_OVER)
-        await self._claims.sweep()
         return owned(rows)

@@ -21,6 +21,8 @@ log = logging.get("scheduler.watch")
 FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 1.0
 INTRODUCED_AT_ONCE = 2000
+INTRODUCED_AGAIN_SECONDS = 5.0
+"""To look them up is a walk over all job rows."""
 
 _Call = grpc.aio.UnaryStreamCall[pb.WatchTransitionsRequest, pb.WatchTransitionsResponse]
 
@@ -45,9 +47,17 @@ class Watch:
         self._cursor = ""
         self._silent = False
         self._heard = clock.monotonic()
+        self._watched_since: datetime | None = None
+        self._synchronized = asyncio.Event()
 
     async def run(self) -> None:
+        """For ever."""
         await self._engine.started.wait()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow_up())
+            await self._follow()
+
+    async def _follow(self) -> None:
         wait = FIRST_WAIT_SECONDS
         while True:
             heard = self._heard
@@ -89,6 +99,7 @@ class Watch:
         """Level the job rows with everybody who sleeps; the cursor to go on from, empty if the
         stream broke off. What happens meanwhile comes in between."""
         self._engine.post(ev.SnapshotBegan())
+        self._watched_since = None
         message: pb.WatchTransitionsResponse | None = first
         async with self._jobs.snapshot() as snapshot:
             while message is not None and not message.snapshot_end:
@@ -101,7 +112,8 @@ class Watch:
         log.info("synchronized", cursor=message.cursor)
         self._engine.post(ev.SnapshotEnded(awake))
         if message.watched_since:
-            await self._introduce(datetime.fromtimestamp(message.watched_since, UTC))
+            self._watched_since = datetime.fromtimestamp(message.watched_since, UTC)
+        self._synchronized.set()
         return message.cursor
 
     async def _take(self, message: pb.WatchTransitionsResponse, snapshot: SleepSnapshot) -> None:
@@ -110,11 +122,31 @@ class Watch:
         elif message.transitions:
             await snapshot.add(wire.transitions(message.transitions))
 
-    async def _introduce(self, since: datetime) -> None:
+    async def _follow_up(self) -> None:
+        """What follows from a snapshot and takes long, beside the reading: whoever wakes meanwhile
+        is heard. For ever, one after the other."""
+        while True:
+            await self._synchronized.wait()
+            self._synchronized.clear()
+            await self._jobs.tidy()
+            try:
+                await self._introduce()
+            except (grpc.aio.AioRpcError, StoreUnavailableError) as error:
+                log.warning("introduced_later", error=str(error))
+                await self._clock.sleep(INTRODUCED_AGAIN_SECONDS)
+                self._synchronized.set()
+
+    async def _introduce(self) -> None:
         """Whoever activity may not know, because it lost what it knew or was never told, is idle
-        since it began to watch. Of those it knows this changes nothing."""
+        since it began to watch, until another snapshot says otherwise. Of those it knows this
+        changes nothing."""
+        since = self._watched_since
+        if since is None:
+            return
         users = await self._jobs.unheard(since)
         for start in range(0, len(users), INTRODUCED_AT_ONCE):
+            if self._watched_since != since:
+                return
             some = users[start : start + INTRODUCED_AT_ONCE]
             at = since.timestamp()
             await self._activity.Touch(

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -114,7 +115,7 @@ async def test_away_for_long_pauses_without_its_help(tmp_path: Path, tokens: Tes
 
 
 @asynccontextmanager
-async def _demoted(admin: Redis) -> AsyncIterator[None]:
+async def _demoted(admin: Any) -> AsyncIterator[None]:
     """As by a planned failover; of nobody, so that its data are not replaced."""
     await admin.execute_command("REPLICAOF", "127.0.0.1", "1")
     yield
@@ -122,14 +123,14 @@ async def _demoted(admin: Redis) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _without_replicas(admin: Redis) -> AsyncIterator[None]:
+async def _without_replicas(admin: Any) -> AsyncIterator[None]:
     await admin.config_set("min-replicas-to-write", 1)
     yield
     await admin.config_set("min-replicas-to-write", 0)
 
 
 @asynccontextmanager
-async def _busy(admin: Redis) -> AsyncIterator[None]:
+async def _busy(admin: Any) -> AsyncIterator[None]:
     await admin.config_set("busy-reply-threshold", 1)
     script = asyncio.create_task(admin.eval("while true do end", 0))
     yield
@@ -142,7 +143,7 @@ async def _busy(admin: Redis) -> AsyncIterator[None]:
 async def test_refusing_for_a_while_is_as_good_as_away(
     tmp_path: Path,
     tokens: TestTokens,
-    refusing: Callable[[Redis], AbstractAsyncContextManager[None]],
+    refusing: Callable[[Any], AbstractAsyncContextManager[None]],
 ) -> None:
     [user] = users(1)
     async with (
