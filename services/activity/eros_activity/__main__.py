@@ -8,6 +8,7 @@ from eros.activity.v1 import activity_pb2_grpc
 from eros_activity.access_logs import AccessLogs
 from eros_activity.als_servicer import AccessLogServicer
 from eros_activity.config import ActivitySettings
+from eros_activity.domain.sight import longest_pause
 from eros_activity.edge_servicer import EdgeServicer
 from eros_activity.hub import Hub
 from eros_activity.keeping import Keeper
@@ -41,8 +42,14 @@ async def compose(app: App[ActivitySettings]) -> None:
         shard_count=shards,
         kept_seconds=settings.events_kept_seconds,
         clock_tolerance=CLOCK_TOLERANCE_SECONDS * clock.rate,
+        wall=lambda: clock.wall().timestamp(),
     )
-    transitions = ValkeyLog(functions, waiting, shard_count=shards)
+    transitions = ValkeyLog(
+        functions,
+        waiting,
+        shard_count=shards,
+        longest_pause=longest_pause(settings.heartbeat_interval_seconds),
+    )
     app.stack.push_async_callback(transitions.close)
 
     lookout = Lookout(

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from eros_activity.domain.sight import Blind, Pause, Sight, pause_after
+from eros_activity.domain.sight import Blind, Pause, Sight, longest_pause, pause_after
 from eros_activity.ports import StoreAway, TransitionLog
 from eros_common import logging, telemetry
 from eros_common.clocks import Clock
@@ -40,22 +40,28 @@ class Lookout:
             unit="{pause}",
             description="Pauses asked for because signs of life may be lost",
         )
+        self._over_at = 0.0
         self.pause: Pause | None = None
         """The longest pause known; it may be over."""
         self.on_pause: Callable[[], None] = lambda: None
         """Called when there is another one."""
 
     def active_pause(self) -> Pause | None:
-        """The pause, unless it is over."""
+        """The pause, unless it is over: it lasts no longer than pauses do, even if the clock that
+        it was measured by was ahead and is right again."""
         pause = self.pause
-        over = pause is None or pause.until <= self._clock.wall().timestamp()
+        over = (
+            pause is None
+            or pause.until <= self._clock.wall().timestamp()
+            or self._clock.monotonic() >= self._over_at
+        )
         return None if over else pause
 
     def blind(self, gap_seconds: float, reason: str) -> None:
         """For so long, until now, signs of life may have been lost."""
         now = self._clock.wall().timestamp()
         pause = pause_after(gap_seconds, now, self._interval, reason)
-        known = self.pause
+        known = self.active_pause()
         if known is not None:
             step = _STEP_SECONDS if known.reason == reason else 0.0
             if pause.until <= known.until + step:
@@ -68,8 +74,10 @@ class Lookout:
 
     def learn(self, pause: Pause) -> None:
         """Another pause, from here or from the log; a shorter one changes nothing."""
-        if self.pause is None or self.pause.until < pause.until:
+        known = self.active_pause()
+        if known is None or known.until < pause.until:
             self.pause = pause
+            self._over_at = self._clock.monotonic() + longest_pause(self._interval)
             self.on_pause()
 
     def works(self, part: str) -> None:

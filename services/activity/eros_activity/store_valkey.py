@@ -5,7 +5,8 @@ from __future__ import annotations
 import heapq
 import secrets
 import struct
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final
 
@@ -36,6 +37,8 @@ _SESSION: Final = struct.Struct("<d")
 #: So many people are touched, swept or forgotten in one function call: whoever else wants something
 #: of Valkey meanwhile waits about a millisecond. For that reason a sweep asks page by page.
 _PAGE: Final = 250
+CLOCK_OFF_SECONDS: Final = 30.0
+"""Wall clocks that are kept are not so far apart: such a replica's sweep is refused."""
 
 
 class ValkeyPeople:
@@ -54,6 +57,7 @@ class ValkeyPeople:
         kept_seconds: float,
         clock_tolerance: float = 0.0,
         page: int = _PAGE,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._functions = functions
         self._rules = rules
@@ -61,6 +65,7 @@ class ValkeyPeople:
         self._kept_ms = round(kept_seconds * 1000)
         self._clock_tolerance = clock_tolerance
         self._page = page
+        self._wall = wall
 
     async def touch(self, batch: Sequence[Interaction], now: float) -> set[UserKey]:
         calls = [
@@ -171,6 +176,8 @@ class ValkeyPeople:
                 secrets.token_hex(8),
                 shard.layout,
                 self._kept_ms,
+                repr(self._wall()),
+                CLOCK_OFF_SECONDS,
             ),
         )
 

@@ -31,13 +31,22 @@ class ValkeyLog:
     """``TransitionLog`` on Valkey. The stream of pauses is the last one.
 
     ``waiting`` is a client of its own, because it waits longer than any other command may take.
-    Whoever has waited calls ``close`` in the end.
+    Whoever has waited calls ``close`` in the end. ``longest_pause``: no pause lasts for more
+    seconds from now, by the store's clock.
     """
 
-    def __init__(self, functions: Functions, waiting: Valkey, *, shard_count: int) -> None:
+    def __init__(
+        self,
+        functions: Functions,
+        waiting: Valkey,
+        *,
+        shard_count: int,
+        longest_pause: float = 1e300,
+    ) -> None:
         self._functions = functions
         self._redis = functions.redis
         self._tail: Tail = tail_of(waiting)
+        self._longest_pause = longest_pause
         self._shards = shards(shard_count)
         self._keys = [*(shard.events for shard in self._shards), PAUSES]
         self._numbers = {key.encode(): number for number, key in enumerate(self._keys)}
@@ -99,7 +108,7 @@ class ValkeyLog:
         await self._tail.close()
 
     async def pause(self, pause: Pause) -> bool:
-        call = Call("pause", (PAUSES,), (repr(pause.until), pause.reason))
+        call = Call("pause", (PAUSES,), (repr(pause.until), pause.reason, self._longest_pause))
         [appended] = await self._functions.call([call])
         return bool(appended)
 

@@ -50,10 +50,10 @@ _AWAY: Final = (
     OSError,
 )
 #: The same, of what the client has no names for: no longer the primary while somebody waited in it,
-#: too few replicas, its disk takes nothing, somebody's script does not end. A pipeline's error says
-#: first which command it was.
+#: too few replicas, its disk takes nothing, somebody's script does not end, this process's clock is
+#: off (sweep.lua). A pipeline's error says first which command it was.
 _NOT_NOW: Final = re.compile(
-    r"(?:^|of pipeline caused error: \W*)(?:UNBLOCKED|NOREPLICAS|MISCONF|BUSY) "
+    r"(?:^|of pipeline caused error: \W*)(?:UNBLOCKED|NOREPLICAS|MISCONF|BUSY|CLOCK) "
 )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -54,17 +55,24 @@ async def valkey_stores(
     shard_count: int = SHARDS,
     kept_seconds: float = 600.0,
     page: int = 500,
+    longest_pause: float = 1e300,
+    wall: Callable[[], float] = time.time,
 ) -> AsyncIterator[Stores]:
     async with (
         open_redis(url, app="test", timeout_seconds=5) as redis,
         open_redis(url, app="test", timeout_seconds=5) as reading,
     ):
         functions = Functions(redis)
-        log = ValkeyLog(functions, reading, shard_count=shard_count)
+        log = ValkeyLog(functions, reading, shard_count=shard_count, longest_pause=longest_pause)
         try:
             yield Stores(
                 ValkeyPeople(
-                    functions, rules, shard_count=shard_count, kept_seconds=kept_seconds, page=page
+                    functions,
+                    rules,
+                    shard_count=shard_count,
+                    kept_seconds=kept_seconds,
+                    page=page,
+                    wall=wall,
                 ),
                 log,
                 ValkeySources(functions),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
 from eros_activity.domain.cursor import Cursor, CursorTooOld
 from eros_activity.domain.people import Interaction, Transition
 from eros_activity.domain.sight import Pause
-from tests.ports.activity.stores import NOW, Stores, user
+from tests.ports.activity.stores import NOW, Stores, user, valkey_stores
 
 
 async def asleep(stores: Stores, *numbers: int) -> None:
@@ -72,3 +73,13 @@ async def test_pauses_are_in_the_log_and_only_ever_lengthen(stores: Stores) -> N
     assert await stores.log.read(cursor, 10) == []
     assert await stores.log.pause(Pause(300.0, "still blind"))
     assert await stores.log.current_pause() == Pause(300.0, "still blind")
+
+
+async def test_a_pause_by_a_clock_that_is_ahead_is_as_long_as_pauses_are(valkey_url: str) -> None:
+    async with valkey_stores(valkey_url, longest_pause=120.0) as stores:
+        now = time.time()
+        assert await stores.log.pause(Pause(now + 60, "a gap"))
+        assert await stores.log.pause(Pause(now + 8 * 3600, "booted in local time"))
+        known = await stores.log.current_pause()
+    assert known is not None
+    assert known.until == pytest.approx(now + 120, abs=5)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
 from eros_activity.domain.people import Counts, Interaction, Seen, Transition, TransitionKind
-from eros_activity.ports import Continuity
-from tests.ports.activity.stores import DAY, NOW, Stores, user
+from eros_activity.ports import Continuity, StoreAway
+from tests.ports.activity.stores import DAY, NOW, Stores, user, valkey_stores
 
 ASLEEP, WOKE, FORGOTTEN = TransitionKind.ASLEEP, TransitionKind.WOKE, TransitionKind.FORGOTTEN
 A, B, C = user(1), user(2), user(3)
@@ -205,3 +206,20 @@ async def test_who_left_for_good_is_forgotten_and_heard_of_every_time(stores: St
     assert await stores.people.erase([A], NOW + 2) == 0
     assert [t.user for t in await stores.since(again)] == [A]
     assert (await stores.people.counts(NOW + 2)).awake == 1
+
+
+async def test_a_clock_that_is_off_moves_no_mark(valkey_url: str) -> None:
+    """Else nobody who is awake would get behind it, and none would wake, for as long."""
+    off = 0.0
+    async with valkey_stores(valkey_url, wall=lambda: time.time() + off) as stores:
+        now = time.time()
+        await stores.people.sweep(now, starting=True)
+        await stores.people.touch([seen(A, now)], now)
+        for off in (1200.0, -1200.0):
+            with pytest.raises(StoreAway) as refused:
+                await stores.people.sweep(now + off)
+            assert f"{off:.0f} s ahead" in refused.value.why
+        assert (await stores.people.sleepers(None, 10)).sleepers == []
+        await stores.people.touch([seen(A, now + 30)], now + 30)
+        off = 0.0
+        assert (await stores.people.sweep(now + 60)).asleep == 0

@@ -65,3 +65,23 @@ async def test_a_hiccup_is_no_blindness() -> None:
     parts.clock.advance(1.9)
     parts.lookout.works("log")
     assert parts.lookout.pause is None
+
+
+@pytest.mark.parametrize("learned", [False, True], ids=["its own", "another's"])
+async def test_a_pause_by_a_clock_that_is_ahead_lasts_no_longer_than_pauses_do(
+    learned: bool,
+) -> None:
+    parts = Parts.of()
+    ahead = parts.clock.wall().timestamp() + 8 * 3600
+    if learned:
+        parts.lookout.learn(Pause(ahead, "booted in local time"))
+    else:
+        parts.clock.set_wall(8 * 3600)
+        parts.lookout.blind(3.0, "booted in local time")
+        parts.clock.set_wall(-8 * 3600)
+    assert parts.lookout.active_pause()
+    parts.clock.advance(2 * INTERVAL)
+    assert parts.lookout.active_pause() is None
+    # And it hides none that comes.
+    parts.lookout.blind(3.0, "a gap")
+    assert parts.pause_seconds == pytest.approx(INTERVAL + 3)

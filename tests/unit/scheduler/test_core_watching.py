@@ -100,3 +100,14 @@ def test_there_is_an_alarm_for_the_next_boundary_at_the_rate_of_the_night() -> N
     # 05:30 in Berlin; at 07:00 the window closes.
     assert rig.core.alarm(rig.now) == pytest.approx(54.0)
     assert Rig(watching=False).core.alarm(rig.now) is not None
+
+
+def test_a_pause_lasts_no_longer_than_pauses_do() -> None:
+    rig = Rig(heartbeat_seconds=60)
+    rig.connect(W1)
+    # By a clock that is ahead.
+    rig.post(ev.PauseAsked(rig.wall + 8 * 3600, "nobody watched"))
+    rig.pass_time(119)
+    none(do.Claim, rig.ready())
+    rig.pass_time(1)
+    one(do.Claim, rig.post(ev.Ticked()))

@@ -55,6 +55,10 @@ class FakeClock:
             if not future.done():
                 future.set_result(None)
 
+    def set_wall(self, seconds: float) -> None:
+        """The wall clock is set on by so much (back, if negative); no time passes."""
+        self._wall += timedelta(seconds=seconds)
+
     async def slept(self, sleepers: int = 1) -> None:
         """Waits until at least so many tasks sleep: then it is time to ``advance``."""
         while sum(not future.done() for _, _, future in self._sleepers) < sleepers:

@@ -26,6 +26,11 @@ def pause_after(gap: float, now: float, interval: float, reason: str) -> Pause:
     return Pause(now + min(max(gap, 0.0), interval) + interval, reason)
 
 
+def longest_pause(interval: float) -> float:
+    """How many seconds from now a pause lasts at the most."""
+    return 2 * interval
+
+
 @dataclass(frozen=True, slots=True)
 class Blind:
     """One part has not worked since (seconds of any clock), and why."""

@@ -1,8 +1,11 @@
--- KEYS: the stream of pauses. ARGV: until (wall), reason. Returns 1 unless a pause as long is there.
+-- KEYS: the stream of pauses. ARGV: until (wall), reason, for how many seconds a pause lasts at the
+-- most: who asks for a longer one has a clock that is ahead. Returns 1 unless a pause as long is there.
 local function pause(keys, args)
+  local latest = server_seconds() + tonumber(args[3])
+  local till = tonumber(args[1]) > latest and text(latest) or args[1]
   local last = redis.call('XREVRANGE', keys[1], '+', '-', 'COUNT', 1)[1]
-  if last and tonumber(last[2][2]) >= tonumber(args[1]) then return 0 end
-  redis.call('XADD', keys[1], 'MAXLEN', '~', 100, '*', 'until', args[1], 'reason', args[2])
+  if last and tonumber(last[2][2]) >= tonumber(till) then return 0 end
+  redis.call('XADD', keys[1], 'MAXLEN', '~', 100, '*', 'until', till, 'reason', args[2])
   return 1
 end
 

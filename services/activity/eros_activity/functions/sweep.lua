@@ -39,7 +39,8 @@ local function trim(events, kept)
 end
 
 -- ARGV: now, the latest mark to believe, sleep horizon, session horizon, page, epoch to begin, layout,
--- milliseconds kept.
+-- milliseconds kept, the caller's wall clock and by how much it may differ from this server's. One
+-- that is ahead for a moment would put the mark where nobody who is awake gets behind it for as long.
 -- Returns continuity, epoch, since, seconds since the sweep before (-1 if there was none), how many
 -- fell asleep, 1 if more do.
 local function sweep(keys, args)
@@ -50,6 +51,10 @@ local function sweep(keys, args)
   local before = redis.call('HMGET', state, 'layout', 'swept')
   if before[1] and before[1] ~= layout then
     return redis.error_reply('LAYOUT this is shard ' .. before[1] .. ', not ' .. layout)
+  end
+  local ahead = tonumber(args[9]) - server_seconds()
+  if math.abs(ahead) > tonumber(args[10]) then
+    return redis.error_reply(string.format('CLOCK this replica is %.0f s ahead of the store', ahead))
   end
   local continuity, rewinding =
     begin(keys, now, latest, sleep_horizon, session_horizon, page, epoch, layout)

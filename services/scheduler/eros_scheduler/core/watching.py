@@ -86,7 +86,9 @@ def back(state: State, now: Now) -> None:
 
 def pause_asked(state: State, event: PauseAsked, now: Now) -> None:
     if event.until > now.wall:
-        _pause(state, event.until, event.reason)
+        # A pause is no longer than this; a clock that asks for a longer one is ahead.
+        latest = now.wall + 2 * state.settings.heartbeat_seconds
+        _pause(state, min(event.until, latest), event.reason)
         _halt_everything(state, now)
 
 
