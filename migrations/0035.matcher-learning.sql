@@ -17,5 +17,12 @@ ALTER TABLE matcher.models
     -- Everybody's own part and price, as the learner left it; removed once it is in the vectors.
     ADD COLUMN people bytea;
 
+-- Up to when the learning of a night, from one model, reads: the same on every host that has a turn.
+CREATE TABLE matcher.learnings (
+    night text PRIMARY KEY,
+    cutoff timestamptz NOT NULL
+);
+GRANT SELECT, INSERT, DELETE ON matcher.learnings TO eros_matcher;
+
 -- What is learned from is read in this order: each pair's last word.
 CREATE INDEX actions_at ON matcher.actions (at);

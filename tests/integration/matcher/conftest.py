@@ -225,6 +225,6 @@ async def _emptied(admin: asyncpg.Connection) -> None:
         """
         TRUNCATE matcher.features, matcher.vectors, matcher.matches, matcher.recommendations,
             matcher.actions, matcher.decisions, matcher.hidden, matcher.cache_drops,
-            matcher.kept, matcher.erasures,            matcher.models, scheduler.jobs
+            matcher.kept, matcher.erasures, matcher.learnings, matcher.models, scheduler.jobs
         """
     )

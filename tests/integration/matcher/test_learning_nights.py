@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from random import Random
 from uuid import UUID, uuid4
 
 import numpy as np
+import pytest
 
 from eros_common.ids import UserId
+from eros_common.postgres import open_pool
+from eros_matcher.learning import gather
 from eros_matcher.store_features import PostgresFeatures
 from eros_matcher.store_models import PostgresModels
 from eros_matcher.worker.jobs import JobKind
@@ -83,3 +87,31 @@ async def test_a_model_is_told_of_when_it_is_kept(world: World) -> None:
 
     await nights.keep(JobKind.LEARN, rows)
     assert told == [2]
+
+
+async def test_the_next_turn_on_another_host_learns_from_the_same(
+    world: World, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though it begins later, with more decisions; and reading may take longer than a statement."""
+    people = world.friends(20)
+    await world.nights.whole(people, MORNING)
+    insert = """
+        INSERT INTO matcher.actions (user_id, other_id, match_id, action, at)
+        VALUES ($1, $2, gen_random_uuid(), 1, now())
+        """
+    pairs = [(a, b) for a in people[:5] for b in people[5:10]]
+    await world.pool.executemany(insert, pairs)
+    slow = "SELECT 1 FROM pg_sleep(0.6)"
+    actions = gather._ACTIONS.replace("WHERE at", f"WHERE EXISTS ({slow}) AND at")
+    monkeypatch.setattr(gather, "_ACTIONS", actions)
+    model = await PostgresModels(world.pool).current()
+    async with open_pool(
+        postgres_url, app="t", role="eros_matcher", statement_timeout_seconds=0.5
+    ) as pool:
+        found = []
+        for host in ("one", "two"):
+            cutoff = await gather.cutoff_of(pool, "night", datetime.now(UTC))
+            found.append(await gather.gather(pool, tmp_path / host, 1, model.model, 2026, cutoff))
+            await world.pool.executemany(insert, [(b, a) for a, b in pairs])
+    assert found[0] == found[1]
+    assert found[0]["observations"] == len(pairs)

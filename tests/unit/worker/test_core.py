@@ -408,6 +408,15 @@ def test_a_child_that_keeps_dying_costs_its_batch_and_then_the_worker() -> None:
     assert len(of(do.GiveUp, core.handle(ev.ChildDied(101.0, -11)))) == 1
 
 
+def test_a_clock_that_leapt_once_ends_no_lease_once_it_is_right() -> None:
+    core = WorkerCore()
+    core.handle(ev.Connected())
+    core.handle(ev.Welcomed(NONE_KEPT))
+    core.handle(ev.Ticked(3700.0))
+    core.handle(ev.Leased(100.0, 130.0, batch(3)))
+    assert not [each for each in core.handle(ev.Ticked(101.0)) if isinstance(each, do.Checkpoint)]
+
+
 def test_what_cannot_be_prepared_just_now_is_given_back_at_the_next_tick() -> None:
     """An outage is nobody's failure; and nobody asks for the same batch all the time."""
     core = connected()

@@ -50,6 +50,14 @@ SELECT * FROM (
     WHERE at <= $1 ORDER BY user_id, other_id, action = 3, id DESC
 ) latest ORDER BY at DESC, user_id, other_id LIMIT $2
 """
+_KEEP_CUTOFF: Final = """
+INSERT INTO matcher.learnings (night, cutoff) VALUES ($1, $2) ON CONFLICT DO NOTHING
+"""
+_FORGET_CUTOFFS: Final = """
+DELETE FROM matcher.learnings
+WHERE night <> $1 AND cutoff < (SELECT cutoff FROM matcher.learnings WHERE night = $1)
+"""
+_CUTOFF: Final = "SELECT cutoff FROM matcher.learnings WHERE night = $1"
 
 
 @dataclass(slots=True)
@@ -100,6 +108,16 @@ class _People:
         }
 
 
+async def cutoff_of(pool: asyncpg.Pool, night: str, now: datetime) -> datetime:
+    """Up to when a night's learning reads: since its first turn, wherever that was. A turn on
+    another host reads the same decisions, so that it can go on with what was learned from them."""
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(_KEEP_CUTOFF, night, now)
+        await connection.execute(_FORGET_CUTOFFS, night)
+        kept: datetime = await connection.fetchval(_CUTOFF, night)
+    return kept
+
+
 async def gather(
     pool: asyncpg.Pool, path: Path, model_version: int, model: Model, year: int, cutoff: datetime
 ) -> dict[str, Any]:
@@ -109,6 +127,9 @@ async def gather(
         pool.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
+        # The first rows of a sort come when all of them are sorted. Who started this process ends
+        # it when it takes too long.
+        await connection.execute("SET LOCAL statement_timeout = 0")
         cursor = await connection.cursor(_PEOPLE, model_version)
         while rows := await cursor.fetch(_AT_ONCE):
             for row in rows:
@@ -170,7 +191,8 @@ async def _main(directory: Path, name: str, model_version: int, year: int, url: 
             log.warning("another_model", wanted=model_version, found=model.version)
             sys.exit(1)
         path = directory / name
-        meta = await gather(pool, path, model_version, model.model, year, datetime.now(UTC))
+        cutoff = await cutoff_of(pool, name, datetime.now(UTC))
+        meta = await gather(pool, path, model_version, model.model, year, cutoff)
         await asyncio.to_thread(_remove_others, path)
     log.info(
         "gathered",

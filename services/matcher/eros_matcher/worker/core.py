@@ -32,7 +32,8 @@ class WorkerCore:
         self._settle_later = False
 
     def handle(self, event: ev.Event) -> list[do.Instruction]:
-        self._now = max(self._now, getattr(event, "at", 0.0))
+        # As the event says: a clock that leapt ahead once must not be believed until it is true.
+        self._now = getattr(event, "at", self._now)
         out = Outbox(self._now)
         flight = self.flight
         match event:

@@ -82,7 +82,16 @@ class Worker:
         self._gave_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def dispatch(self, event: ev.Event) -> None:
-        """One event, and all that follows from it at once."""
+        """One event, and all that follows from it at once. Raises nothing: it is called by timers,
+        by readers and by tasks that nobody waits for, and a worker that went on after an error
+        would hold its batch for ever. It gives up instead."""
+        try:
+            self._handle(event)
+        except Exception as error:
+            log.exception("broken", event_type=type(event).__name__)
+            self._give_up(_text(error))
+
+    def _handle(self, event: ev.Event) -> None:
         for instruction in self._core.handle(event):
             self._carry_out(instruction)
         flight = self._core.flight
@@ -173,8 +182,7 @@ class Worker:
             case do.StartChild():
                 self.computing.start()
             case do.GiveUp(reason):
-                if not self._gave_up.done():
-                    self._gave_up.set_exception(WorkerGaveUpError(reason))
+                self._give_up(reason)
             case do.Checkpoint():
                 self.halts.submit(self.computing.checkpoints_of(instruction))
             case do.GiveBack(batch):
@@ -185,6 +193,10 @@ class Worker:
                 task.add_done_callback(self._tasks.discard)
             case _:
                 assert_never(instruction)
+
+    def _give_up(self, reason: str) -> None:
+        if not self._gave_up.done():
+            self._gave_up.set_exception(WorkerGaveUpError(reason))
 
     async def _prepare(self, batch: LeasedBatch) -> None:
         try:
