@@ -115,7 +115,7 @@ class Engine:
             return
         if isinstance(instruction, do.SendLease):
             self._batches.sent(instruction)
-        message = wire.message(instruction, self.core.state.settings.scheduler_id)
+        message = wire.message(instruction, self.core.state.settings.scheduler_id, self.now().wall)
         if traced:
             traced.mark(message.halt, self.now().wall)
         outbox.put(message)

@@ -93,7 +93,8 @@ def event(message: pb.WorkRequest, worker: WorkerId, session: SessionId) -> ev.E
             raise InvalidArgument(f"not now: {unexpected or 'a message without content'}")
 
 
-def message(instruction: Sent, scheduler_id: str) -> pb.WorkResponse:
+def message(instruction: Sent, scheduler_id: str, wall: float) -> pb.WorkResponse:
+    """`wall`: now, seconds since 1970."""
     match instruction:
         case do.SendWelcome():
             welcome = pb.Welcome(
@@ -106,7 +107,7 @@ def message(instruction: Sent, scheduler_id: str) -> pb.WorkResponse:
             )
             return pb.WorkResponse(welcome=welcome)
         case do.SendLease():
-            return pb.WorkResponse(lease=_lease(instruction))
+            return pb.WorkResponse(lease=_lease(instruction, wall))
         case do.SendHalt():
             halt = pb.HaltBatch(
                 nonce=instruction.nonce,
@@ -120,7 +121,9 @@ def message(instruction: Sent, scheduler_id: str) -> pb.WorkResponse:
             return pb.WorkResponse(halt=halt)
         case do.SendRenewed():
             renewed = pb.Renewed(
-                batch_id=instruction.batch_id, lease_until=wall_time(instruction.lease_until)
+                batch_id=instruction.batch_id,
+                lease_until=wall_time(instruction.lease_until),
+                lease_seconds=instruction.lease_until - wall,
             )
             return pb.WorkResponse(renewed=renewed)
         case do.SendDrain():
@@ -161,7 +164,7 @@ def instant(moment: datetime | None) -> Timestamp | None:
     return stamp
 
 
-def _lease(instruction: do.SendLease) -> pb.LeaseBatch:
+def _lease(instruction: do.SendLease, wall: float) -> pb.LeaseBatch:
     return pb.LeaseBatch(
         batch_id=instruction.batch_id,
         kind=kind_of(instruction.kind),
@@ -177,6 +180,7 @@ def _lease(instruction: do.SendLease) -> pb.LeaseBatch:
         ],
         lease_until=wall_time(instruction.lease_until),
         night_now=instant(instruction.night_now),
+        lease_seconds=instruction.lease_until - wall,
     )
 
 

@@ -39,6 +39,18 @@ def test_a_lease() -> None:
     assert (first.next_due_at.hour, first.list_date) == (22, date(2026, 11, 24))
 
 
+def test_a_lease_lasts_as_long_by_a_clock_that_is_ahead() -> None:
+    lease = pb.LeaseBatch(batch_id="b", kind=pb.JOB_KIND_MATCH, lease_seconds=30.0)
+    renewed = pb.Renewed(batch_id="b", lease_seconds=30.0)
+    for each in (lease, renewed):
+        each.lease_until.FromSeconds(1000)
+    event = translate.event_of(pb.WorkResponse(lease=lease), at=1040.0)
+    assert isinstance(event, ev.Leased)
+    assert event.lease_until == 1070.0
+    event = translate.event_of(pb.WorkResponse(renewed=renewed), at=1050.0)
+    assert event == ev.Renewed(BatchId("b"), 1080.0)
+
+
 def test_halts_drains_and_what_is_kept() -> None:
     woke = pb.WorkResponse(
         halt=pb.HaltBatch(

@@ -30,8 +30,7 @@ def event_of(message: pb.WorkResponse, *, at: float) -> ev.Event | None:
         case "lease":
             return _leased(message.lease, at)
         case "renewed":
-            until = message.renewed.lease_until.ToMicroseconds() / 1e6
-            return ev.Renewed(BatchId(message.renewed.batch_id), until)
+            return ev.Renewed(BatchId(message.renewed.batch_id), _until(message.renewed, at))
         case "halt":
             halt = message.halt
             users = tuple(user_ids_from_bytes(user.user_id for user in halt.users))
@@ -95,7 +94,7 @@ def status_message(*, cpu: float, cpu_cap: float, rows_running: int) -> pb.WorkR
 def _leased(lease: pb.LeaseBatch, at: float) -> ev.Leased:
     return ev.Leased(
         at=at,
-        lease_until=lease.lease_until.ToMicroseconds() / 1e6,
+        lease_until=_until(lease, at),
         batch=LeasedBatch(
             batch_id=BatchId(lease.batch_id),
             kind=JobKind(lease.kind),
@@ -112,6 +111,13 @@ def _leased(lease: pb.LeaseBatch, at: float) -> ev.Leased:
             night_now=lease.night_now.ToDatetime(UTC),
         ),
     )
+
+
+def _until(lease: pb.LeaseBatch | pb.Renewed, at: float) -> float:
+    """By this worker's clock, which may be ahead of the database's or behind it."""
+    if lease.HasField("lease_seconds"):
+        return at + lease.lease_seconds
+    return lease.lease_until.ToMicroseconds() / 1e6
 
 
 def _held(job: pb.HeldJob) -> Held:
