@@ -36,6 +36,23 @@ async def fresh_database(server_url: str, name: str, template: str = "eros") -> 
         await admin.close()
 
 
+@asynccontextmanager
+async def read_only(url: str) -> AsyncIterator[None]:
+    """The database takes no writes, as a standby or with a full disk; services connect again."""
+    admin = await asyncpg.connect(url)
+    name = await admin.fetchval("SELECT quote_ident(current_database())")
+    try:
+        await admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        await admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name LIKE 'eros-%'"
+        )
+        yield
+    finally:
+        await admin.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        await admin.close()
+
+
 def empty_database(server_url: str, name: str) -> AbstractAsyncContextManager[str]:
     """A database without anything in it."""
     return fresh_database(server_url, name, "template0")

@@ -59,6 +59,18 @@ async def restore(database_url: str, file: Path) -> None:
         "--single-transaction",
         os.fspath(file),
     )
+    await asyncio.to_thread(_renumber, database_url)
+
+
+def _renumber(database_url: str) -> None:
+    """What comes from a server that counted further has the numbers of transactions to come: news
+    for ever, and every market built from it stale."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "UPDATE matcher.features SET written = pg_current_xact_id()"
+            " WHERE written > pg_current_xact_id()"
+        )
+        connection.execute("DELETE FROM matcher.kept WHERE since > pg_current_xact_id()")
 
 
 def _schemas(database_url: str) -> list[str]:

@@ -45,9 +45,11 @@ AWAY: Final = (
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    # One that takes no writes: its disk is full, or another is the primary now.
+    asyncpg.ReadOnlySQLTransactionError,
 )
-"""What a statement raises when the database is not there, stops, takes too long, or lets another
-transaction go first: no fault of the statement, so trying again is right."""
+"""What a statement raises when the database is not there, stops, takes too long, takes no writes,
+or lets another transaction go first: no fault of the statement, so trying again is right."""
 
 
 @contextmanager
@@ -111,9 +113,7 @@ async def open_pool(
         settings["plan_cache_mode"] = "force_generic_plan"
     if role is not None:
         settings["role"] = role
-    kind: type[asyncpg.Connection] = asyncpg.Connection
-    if leaves_nothing:
-        kind = _Unchanged
+    kind = _Unchanged if leaves_nothing else _Writing
     pool = await _connect(dsn, settings, size, start_seconds, kind, unused_seconds, ready)
     try:
         yield pool
@@ -126,7 +126,18 @@ async def open_pool(
             pool.terminate()
 
 
-class _Unchanged(asyncpg.Connection):
+class _Writing(asyncpg.Connection):
+    """Where it takes no writes it is used once: the next may reach whoever is the primary then."""
+
+    async def reset(self, *, timeout: float | None = None) -> None:
+        await super().reset(timeout=timeout)
+        told = self.get_settings()  # by the server, from version 14 on, whenever they change
+        names = ("in_hot_standby", "default_transaction_read_only")
+        if any(getattr(told, name, "off") == "on" for name in names):
+            self.terminate()
+
+
+class _Unchanged(_Writing):
     """Is given back as it was taken; an open transaction is rolled back all the same."""
 
     def get_reset_query(self) -> str:

@@ -121,11 +121,19 @@ async def compose(app: App[MatcherSettings]) -> None:
             await clock.sleep(settings.cache_drop_seconds)
             try:
                 await actions.drop_late()
+            except postgres.AWAY as error:
+                log.warning("cache_drops_wait", error=repr(error))
+
+    async def forget() -> None:
+        # Not with the above: a walk over all that is stored may take minutes.
+        while True:
+            await clock.sleep(settings.cache_drop_seconds)
+            try:
                 await erasures.sweep()
                 await erasures.forget()
                 await actions.forget_answers(clock.wall() - idempotency.KEPT)
             except postgres.AWAY as error:
-                log.warning("cache_drops_wait", error=repr(error))
+                log.warning("erasures_wait", error=repr(error))
 
     async def warm() -> None:
         await models.ensure_first(clock.wall())
@@ -134,6 +142,7 @@ async def compose(app: App[MatcherSettings]) -> None:
     app.on_warm(warm)
     app.background("matcher.previews", refresh_previews)
     app.background("matcher.cache_drops", drop_late)
+    app.background("matcher.erasures", forget)
     app.background("matcher.cache_reads", reads.run)
     app.serve(
         add_MatcherServiceServicer_to_server,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
@@ -10,9 +11,12 @@ import pytest
 from eros_cli.mesh.faults import MeshError
 from eros_cli.mesh.migrations import migrate
 from eros_cli.operations.backup import back_up, restore
+from eros_matcher.market.files import MarketStamp
+from eros_matcher.market.freshness import is_stale
 from tests.support.stores import empty_database
 
 _NIGHT = (Path(__file__).parent / "night.sql").read_text("utf-8")
+_STAMP = MarketStamp("", "", 1, 2026, "", 0, 0.0, 0.0, 1, 0)
 _FILLED = {
     *("accounts.users", "accounts.profiles", "accounts.sessions", "accounts.refresh_tokens"),
     *("matcher.models", "matcher.features", "matcher.vectors", "matcher.matches"),
@@ -81,6 +85,27 @@ async def test_back_and_forth(postgres_url: str, postgres_server_url: str, tmp_p
         assert await migrate(url) == []
         with pytest.raises(MeshError, match="not empty"):
             await restore(url, file)
+
+
+async def test_what_comes_from_a_server_that_counted_further_is_no_news_for_ever(
+    postgres_url: str, postgres_server_url: str, tmp_path: Path
+) -> None:
+    async with asyncpg.create_pool(postgres_url, min_size=1) as pool:
+        ahead = await pool.fetchval("SELECT pg_current_xact_id()::text::bigint + 50000000")
+        await pool.execute(
+            "INSERT INTO matcher.features (user_id, in_market, zone, age_min, age_max, interests,"
+            " tokens, written, updated_at) VALUES (gen_random_uuid(), false, '', 18, 120, '{}', '',"
+            " $1::text::xid8, now())",
+            str(ahead),
+        )
+        file = tmp_path / "backup"
+        await back_up(postgres_url, file)
+        await pool.execute("DELETE FROM matcher.features WHERE written::text = $1", str(ahead))
+    async with empty_database(postgres_server_url, "younger") as url:
+        await restore(url, file)
+        async with asyncpg.create_pool(url, min_size=1) as pool:
+            snapshot = await pool.fetchval("SELECT pg_current_snapshot()::text")
+            assert not await is_stale(pool, replace(_STAMP, snapshot=snapshot))
 
 
 async def test_a_file_that_is_no_backup_leaves_nothing(
