@@ -17,6 +17,7 @@ from eros_matcher.features.model import Model, encode
 from eros_matcher.store_cache import ValkeyLists
 from eros_matcher.store_erasures import PostgresErasures
 from eros_matcher.store_models import PostgresModels
+from eros_matcher.work import markets
 from eros_matcher.worker.jobs import JobKind
 from tests.integration.matcher.conftest import World
 from tests.integration.matcher.town import Nights
@@ -59,7 +60,12 @@ async def lists(world: World, day: date) -> list[Any]:
     return [*map(tuple, daily), *map(tuple, beyond)]
 
 
-async def test_only_what_changed_is_scored_again(world: World, taken: list[bool]) -> None:
+async def test_only_what_changed_is_scored_again(
+    world: World, taken: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Both searches of the second night are to be in the market of that night.
+    monkeypatch.setattr(markets, "_REST_SECONDS", 0.0)
+    monkeypatch.setattr(markets, "_REST_BUILDS", 0.0)
     people = world.friends(300)
     nights = Nights(
         world.pool, await world.work_of(learn_every_nights=7, keep_from_people=0), world.clock
