@@ -73,4 +73,11 @@ CREATE TABLE accounts.refresh_tokens (
 CREATE INDEX refresh_tokens_session ON accounts.refresh_tokens (sid);
 CREATE INDEX refresh_tokens_expiry ON accounts.refresh_tokens (expires_at);
 
+-- People whose cached profile could not be dropped, because the cache did not answer, and the version
+-- that it must have at least.
+CREATE TABLE accounts.cache_drops (
+    user_id uuid PRIMARY KEY,
+    version bigint NOT NULL
+);
+
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA accounts TO eros_accounts;

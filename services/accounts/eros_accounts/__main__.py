@@ -16,11 +16,11 @@ from eros_accounts.leaving import Leaving
 from eros_accounts.passwords import Argon2Passwords
 from eros_accounts.profiles import Profiles
 from eros_accounts.servicer import AccountsServicer
-from eros_accounts.shielded import Shield
 from eros_accounts.shortcut import CachedProfiles
 from eros_accounts.signin import SignIn
 from eros_accounts.store_cache import ValkeyProfileCache
 from eros_accounts.store_database import Database
+from eros_accounts.store_drops import PostgresCacheDrops
 from eros_accounts.store_leaving import PostgresLeaving
 from eros_accounts.store_profiles import PostgresProfiles
 from eros_accounts.store_sessions import PostgresSessions
@@ -32,6 +32,7 @@ from eros_common.cache_reads import CacheReads
 from eros_common.config import SettingsFault
 from eros_common.lifecycle import App, main
 from eros_common.redis import open_redis
+from eros_common.shielded import Shield
 
 
 async def compose(app: App[AccountsSettings]) -> None:
@@ -64,7 +65,7 @@ async def compose(app: App[AccountsSettings]) -> None:
         )
     )
     reads = CacheReads(cache_redis, clock)
-    cache = ValkeyProfileCache(cache_redis, clock, reads)
+    cache = ValkeyProfileCache(cache_redis, clock, reads, PostgresCacheDrops(database))
     app.background("accounts.cache", cache.run)
     app.background("accounts.cache_reads", reads.run)
     activity_redis = await app.enter(open_redis(settings.activity_redis_url, app=app.name))
@@ -97,9 +98,10 @@ async def compose(app: App[AccountsSettings]) -> None:
         shield,
         settings.lifetimes,
     )
-    housekeeping = Housekeeping(sign_in, leaving, clock)
+    housekeeping = Housekeeping(sign_in, leaving, cache, clock, settings.cache_drop_seconds)
     app.background("accounts.erase", housekeeping.erase)
     app.background("accounts.announce", housekeeping.announce)
+    app.background("accounts.cache_drops", housekeeping.drop_late)
     app.background("accounts.sweep", housekeeping.sweep)
     profiles = Profiles(PostgresProfiles(database), cache, clock, shield)
     app.serve(

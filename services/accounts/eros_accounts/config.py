@@ -39,6 +39,8 @@ class AccountsSettings(ServiceSettings, DatabaseSettings, NightSettings):
     """How many passwords may wait for a thread."""
     cache_timeout_seconds: PositiveFloat = 0.1
     """A cache that is slower than this is not waited for."""
+    cache_drop_seconds: PositiveFloat = 5.0
+    """How often (wall) drops that a dead cache did not hear of are tried again."""
 
     @property
     def lifetimes(self) -> Lifetimes:

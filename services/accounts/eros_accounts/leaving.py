@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from eros_accounts.domain.sessions import Lifetimes
 from eros_accounts.ports import LeavingStore, TraceStore
-from eros_accounts.shielded import Shield
 from eros_accounts.signin import SignIn
 from eros_common import logging, telemetry
 from eros_common.clocks import Clock
 from eros_common.errors import ErosError, NotFound
 from eros_common.ids import UserId
+from eros_common.shielded import Shield
 
 AGAIN: Final = timedelta(seconds=60)
 """How long after one sweep of a person's traces the next follows."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -226,8 +226,8 @@ class TraceStore(Protocol):
 
 
 class ProfileCache(Protocol):
-    """A cache that may be away: then nothing is found, and what must be forgotten is remembered
-    until it is back. Never raises."""
+    """A cache that may be away: then nothing is found, and what must be forgotten is owed until
+    it is back."""
 
     async def get(self, view: CachedView, user_id: UserId) -> bytes | None: ...
 
@@ -236,7 +236,24 @@ class ProfileCache(Protocol):
         ...
 
     async def forget(self, user_id: UserId, version: int) -> None:
-        """Drops both views and refuses older versions from now on."""
+        """Drops both views and refuses older versions from now on. ``Unavailable`` if neither the
+        cache nor the database can be told: an old profile may be seen for some time."""
+        ...
+
+    async def drop_late(self) -> None:
+        """Makes up for what any process owes. Raises ``Unavailable``, and
+        ``redis.exceptions.RedisError`` if the cache went away on the way."""
+        ...
+
+
+class CacheDrops(Protocol):
+    """Drops that are owed to the cache, kept in the database: whichever process reaches the cache
+    makes up for them. Raise ``Unavailable``."""
+
+    async def owe(self, user_id: UserId, version: int) -> None: ...
+
+    async def take(self, drop: Callable[[Sequence[tuple[UserId, int]]], Awaitable[None]]) -> int:
+        """Has some of them dropped; how many. If ``drop`` raises they are still owed."""
         ...
 
 

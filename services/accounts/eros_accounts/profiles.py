@@ -15,10 +15,10 @@ from eros_accounts.domain.profile import Profile
 from eros_accounts.domain.profile_rules import ProfileDraft, check
 from eros_accounts.domain.text import line_fault
 from eros_accounts.ports import CachedView, Imported, Person, ProfileCache, ProfileStore
-from eros_accounts.shielded import Shield
 from eros_common.clocks import Clock
 from eros_common.errors import NotFound
 from eros_common.ids import UserId
+from eros_common.shielded import Shield
 
 _GONE: Final = "there is no such account"
 _LONGEST_EXTERNAL_ID: Final = 80

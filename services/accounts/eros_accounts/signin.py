@@ -24,7 +24,6 @@ from eros_accounts.domain.sessions import (
 )
 from eros_accounts.keyring import KeyRing
 from eros_accounts.ports import NewAccount, Passwords, RevocationList, SessionStore, Throttle
-from eros_accounts.shielded import Shield
 from eros_common import logging
 from eros_common.clocks import Clock
 from eros_common.errors import (
@@ -36,6 +35,7 @@ from eros_common.errors import (
 )
 from eros_common.idempotency import Once
 from eros_common.ids import SessionId, UserId, new_user_id
+from eros_common.shielded import Shield
 
 # The same words for an unknown e-mail, an account without a password, and a wrong one.
 _WRONG: Final = "the e-mail or the password is wrong"

@@ -2,8 +2,9 @@
 
 Two races are closed here. A slow reader must not put back what a save has just dropped: a drop
 leaves a version beside each key, and a fill with an older version is refused for as long as such a
-reader can be on its way. And a drop that Valkey did not hear of is owed: it is made up for before
-the cache is used again.
+reader can be on its way. And a drop that Valkey did not hear of is owed: this process makes up for
+it before it uses the cache again; and because this process may end first, or another may reach
+Valkey meanwhile, it is noted in the database, where every process looks.
 
 While Valkey is away nobody waits for it: the first command that fails closes the cache for this
 process, and only ``run`` opens it again.
@@ -12,11 +13,12 @@ process, and only ``run`` opens it again.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 from redis.exceptions import RedisError
 
-from eros_accounts.ports import CachedView
+from eros_accounts.ports import CacheDrops, CachedView
 from eros_common import logging
 from eros_common.cache_reads import CacheReads
 from eros_common.clocks import Clock
@@ -51,7 +53,7 @@ log = logging.get("accounts.cache")
 class ValkeyProfileCache:
     """The port ``ProfileCache``. ``redis`` should have short timeouts and no retries."""
 
-    def __init__(self, redis: Valkey, clock: Clock, reads: CacheReads) -> None:
+    def __init__(self, redis: Valkey, clock: Clock, reads: CacheReads, drops: CacheDrops) -> None:
         self._redis = redis
         self._gets = GatheredGets(redis)
         self._clock = clock
@@ -61,6 +63,7 @@ class ValkeyProfileCache:
         self._owed: dict[UserId, int] = {}
         self._away = asyncio.Event()
         self._reads = reads
+        self._drops = drops
 
     def is_away(self) -> bool:
         """Whether the cache is not used just now."""
@@ -99,12 +102,19 @@ class ValkeyProfileCache:
     async def forget(self, user_id: UserId, version: int) -> None:
         # Owed until it is done, also if this is cancelled on the way.
         self._owed[user_id] = max(version, self._owed.get(user_id, 0))
-        if self.is_away():
-            return
-        try:
-            await self._drop(user_id, version)
-        except (RedisError, OSError) as error:
-            self._lost(error)
+        if not self.is_away():
+            try:
+                await self._drop(user_id, version)
+            except (RedisError, OSError) as error:
+                self._lost(error)
+            else:
+                return
+        await self._drops.owe(user_id, version)
+
+    async def drop_late(self) -> None:
+        if not self.is_away():
+            while taken := await self._drops.take(self._drop_all):
+                log.info("dropped_late", profiles=taken)
 
     async def run(self) -> None:
         """Brings the cache back for ever, whenever it was lost; a background task."""
@@ -124,8 +134,11 @@ class ValkeyProfileCache:
     async def settle(self) -> None:
         """Makes up for every drop that is owed; raises ``RedisError`` if Valkey is away."""
         while self._owed:
-            batch = list(self._owed.items())[:_AT_ONCE]
-            await asyncio.gather(*(self._drop(user_id, version) for user_id, version in batch))
+            await self._drop_all(list(self._owed.items()))
+
+    async def _drop_all(self, owed: Sequence[tuple[UserId, int]]) -> None:
+        for start in range(0, len(owed), _AT_ONCE):
+            await asyncio.gather(*(self._drop(*one) for one in owed[start : start + _AT_ONCE]))
 
     async def _drop(self, user_id: UserId, version: int) -> None:
         # In a cluster the two are on two nodes.

@@ -34,6 +34,7 @@ from eros_common.cache_reads import CacheReads
 from eros_common.errors import Unavailable
 from eros_common.lifecycle import App, main
 from eros_common.redis import open_redis
+from eros_common.shielded import Shield
 
 log = logging.get("assistant")
 
@@ -92,8 +93,11 @@ async def compose(app: App[AssistantSettings]) -> None:
     touching = GrpcTouching(ActivityServiceStub(app.channel(settings.activity_address, "activity")))
     loaded = _Loaded()
     assistant = Assistant(loaded, people, cache, in_chat, model)
+    shield = Shield()
+    # After the server has stopped, before what the work needs is closed.
+    app.stack.push_async_callback(shield.settle)
     talking = Talking(
-        assistant, PostgresConversations(pool), cache, PostgresCacheDrops(pool), clock
+        assistant, PostgresConversations(pool), cache, PostgresCacheDrops(pool), clock, shield
     )
 
     async def warm() -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from eros_assistant.assistant import Assistant
 from eros_assistant.domain.answers import Answer
-from eros_assistant.domain.conversations import ConversationId, Page
+from eros_assistant.domain.conversations import ConversationId, Page, Turn
 from eros_assistant.ports import (
     CacheDrops,
     Caller,
@@ -17,6 +17,7 @@ from eros_assistant.ports import (
 from eros_common.clocks import Clock
 from eros_common.errors import NotFound
 from eros_common.ids import UserId
+from eros_common.shielded import Shield
 
 PAGE: Final = 50
 _DROPS_AT_ONCE: Final = 500
@@ -32,30 +33,25 @@ class Talking:
         cache: ConversationCache,
         drops: CacheDrops,
         clock: Clock,
+        shield: Shield,
     ) -> None:
         self._assistant = assistant
         self._conversations = conversations
         self._cache = cache
         self._drops = drops
         self._clock = clock
+        self._shield = shield
 
     async def say(
         self, caller: Caller, conversation: ConversationId | None, text: str
     ) -> AsyncIterator[tuple[ConversationId, str | Answer]]:
         """Pieces of the answer, then the whole, which is kept. Raises NotFound."""
-        turn = await self._conversations.say(caller.user_id, conversation, text, self._clock.wall())
-        if turn is None:
-            what = "account" if conversation is None else "conversation"
-            raise NotFound(f"there is no such {what}")
-        if conversation is not None:
-            # Of a new one nobody can have read anything yet.
-            await self._forget(caller.user_id, turn.conversation_id, turn.revision)
+        # Whoever hangs up between a commit and the drop would leave an old page in the cache.
+        turn = await self._shield.run(self._keep(caller.user_id, conversation, text))
         before = [message.text for message in turn.before]
         async for piece in self._assistant.stream(caller, text, before):
             if isinstance(piece, Answer):
-                revision = await self._conversations.answer(turn, piece, self._clock.wall())
-                if revision is not None:
-                    await self._forget(caller.user_id, turn.conversation_id, revision)
+                await self._shield.run(self._keep_answer(caller.user_id, turn, piece))
             yield turn.conversation_id, piece
 
     async def read(
@@ -83,6 +79,21 @@ class Talking:
         owed = await self._drops.owed(_DROPS_AT_ONCE)
         if owed and await self._cache.delete(owed):
             await self._drops.settled(owed)
+
+    async def _keep(self, user: UserId, conversation: ConversationId | None, text: str) -> Turn:
+        turn = await self._conversations.say(user, conversation, text, self._clock.wall())
+        if turn is None:
+            what = "account" if conversation is None else "conversation"
+            raise NotFound(f"there is no such {what}")
+        if conversation is not None:
+            # Of a new one nobody can have read anything yet.
+            await self._forget(user, turn.conversation_id, turn.revision)
+        return turn
+
+    async def _keep_answer(self, user: UserId, turn: Turn, answer: Answer) -> None:
+        revision = await self._conversations.answer(turn, answer, self._clock.wall())
+        if revision is not None:
+            await self._forget(user, turn.conversation_id, revision)
 
     async def _forget(self, user: UserId, conversation: ConversationId, revision: int) -> None:
         if not await self._cache.forget(user, conversation, revision):

@@ -304,6 +304,24 @@ async def test_a_cache_that_dies_slows_reads_and_fails_none(
                 cached = data or b""
 
 
+async def test_a_replica_that_ends_while_its_cache_is_away_leaves_nobody_an_old_profile(
+    starter: Starter, valkey_url: str
+) -> None:
+    async with starter.start(cache_drop_seconds=0.05) as other:
+        member = await other.register()
+        async with (
+            Proxy.to(valkey_url) as way,
+            starter.start(cache_redis=way.url) as rolled,
+        ):
+            assert (await got(other, member))["name"] == "Ann"
+            await way.cut()
+            assert (await put(rolled, member, {"name": "Bea"}))["name"] == "Bea"
+        async with asyncio.timeout(5):
+            while (await got(other, member))["name"] != "Bea":
+                pass
+        assert (await other.public(member, member.user_id)).name == "Bea"
+
+
 async def test_no_cache_at_all(starter: Starter) -> None:
     async with starter.start(cache_redis="redis://127.0.0.1:1") as accounts:
         member = await accounts.register()

@@ -4,13 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import asyncpg
 import pytest
 from redis.asyncio import Redis
 
 from eros_accounts.ports import CachedView
 from eros_accounts.store_cache import RETRY_SECONDS, VERSION_SECONDS, ValkeyProfileCache
+from eros_accounts.store_database import Database
+from eros_accounts.store_drops import PostgresCacheDrops
 from eros_common.cache_reads import CacheReads
+from eros_common.errors import Unavailable
 from eros_common.ids import new_user_id
+from eros_common.postgres import open_pool
 from eros_common.redis import Valkey, open_redis
 from eros_common.testing import FakeClock
 
@@ -18,8 +23,13 @@ OWN, PUBLIC = CachedView.OWN, CachedView.PUBLIC
 
 
 @pytest.fixture
-def cache(redis: Valkey) -> ValkeyProfileCache:
-    return ValkeyProfileCache(redis, FakeClock(), CacheReads(redis, FakeClock()))
+def drops(database: Database) -> PostgresCacheDrops:
+    return PostgresCacheDrops(database)
+
+
+@pytest.fixture
+def cache(redis: Valkey, drops: PostgresCacheDrops) -> ValkeyProfileCache:
+    return ValkeyProfileCache(redis, FakeClock(), CacheReads(redis, FakeClock()), drops)
 
 
 @asynccontextmanager
@@ -88,10 +98,10 @@ async def test_a_burst_is_no_outage(cache: ValkeyProfileCache) -> None:
     assert not cache.is_away()
 
 
-async def test_a_dead_cache_finds_nothing_and_raises_nothing() -> None:
+async def test_a_dead_cache_finds_nothing_and_raises_nothing(drops: PostgresCacheDrops) -> None:
     async with open_redis("redis://127.0.0.1:1", app="test", retries=0) as redis:
         cache, user = (
-            ValkeyProfileCache(redis, FakeClock(), CacheReads(redis, FakeClock())),
+            ValkeyProfileCache(redis, FakeClock(), CacheReads(redis, FakeClock()), drops),
             new_user_id(),
         )
         assert not cache.is_away()
@@ -121,7 +131,7 @@ async def test_nobody_waits_for_a_cache_that_is_away(
 
 
 async def test_what_changed_while_it_was_away_is_dropped_before_it_is_used_again(
-    valkey_url: str,
+    valkey_url: str, drops: PostgresCacheDrops
 ) -> None:
     clock, user = FakeClock(), new_user_id()
     others = [new_user_id() for _ in range(700)]
@@ -132,7 +142,7 @@ async def test_what_changed_while_it_was_away_is_dropped_before_it_is_used_again
         for someone in (user, *others):
             await redis.set(f"profile:{someone}", b"old")
         assert isinstance(nowhere, Redis)
-        cache = ValkeyProfileCache(nowhere, clock, CacheReads(nowhere, clock))
+        cache = ValkeyProfileCache(nowhere, clock, CacheReads(nowhere, clock), drops)
         for someone in (user, *others):
             await cache.forget(someone, 5)
         assert cache.is_away()
@@ -151,3 +161,55 @@ async def test_what_changed_while_it_was_away_is_dropped_before_it_is_used_again
         await cache.fill(OWN, user, 4, b"old")
         assert await cache.get(OWN, user) is None
         await nowhere.aclose()
+
+
+async def test_what_one_process_could_not_drop_another_does(
+    cache: ValkeyProfileCache, drops: PostgresCacheDrops, admin: asyncpg.Connection
+) -> None:
+    users = [new_user_id() for _ in range(500)]
+    async with open_redis("redis://127.0.0.1:1", app="test", retries=0) as nowhere:
+        cut_off = ValkeyProfileCache(nowhere, FakeClock(), CacheReads(nowhere, FakeClock()), drops)
+        for user in users:
+            await cache.fill(OWN, user, 1, b"old")
+            await cut_off.forget(user, 3)
+        await cut_off.forget(users[0], 2)
+        await cut_off.drop_late()
+    assert await cache.get(OWN, users[0]) == b"old"
+    await cache.drop_late()
+    assert not await admin.fetchval("SELECT count(*) FROM accounts.cache_drops")
+    for user in users:
+        assert await cache.get(OWN, user) is None
+    await cache.fill(OWN, users[0], 2, b"old")
+    assert await cache.get(OWN, users[0]) is None, "the newest of what was owed counts"
+
+
+async def test_what_cannot_be_dropped_late_is_owed_still(
+    cache: ValkeyProfileCache,
+    redis: Valkey,
+    drops: PostgresCacheDrops,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    user = new_user_id()
+    await cache.fill(OWN, user, 1, b"old")
+    await drops.owe(user, 2)
+
+    async def fail(*_: object, **__: object) -> None:
+        raise TimeoutError
+
+    with monkeypatch.context() as gone:
+        gone.setattr(redis, "execute_command", fail)
+        with pytest.raises(Unavailable):
+            await cache.drop_late()
+    await cache.drop_late()
+    assert await cache.get(OWN, user) is None
+
+
+async def test_where_nothing_can_be_told_a_save_is_not_acknowledged(
+    postgres_url: str, redis: Valkey
+) -> None:
+    async with open_redis("redis://127.0.0.1:1", app="test", retries=0) as nowhere:
+        async with open_pool(postgres_url, role="eros_accounts", app="test") as pool:
+            drops = PostgresCacheDrops(Database(pool))
+            cache = ValkeyProfileCache(nowhere, FakeClock(), CacheReads(redis, FakeClock()), drops)
+        with pytest.raises(Unavailable):
+            await cache.forget(new_user_id(), 2)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from eros_common import logging
 
-log = logging.get("accounts.shielded")
+log = logging.get("shielded")
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from eros_accounts.shielded import Shield
+from eros_common.shielded import Shield
 
 
 async def test_work_goes_on_when_nobody_waits_and_is_settled() -> None:
