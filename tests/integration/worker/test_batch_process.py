@@ -77,6 +77,7 @@ async def test_what_it_meets_is_told(process: BatchProcess) -> None:
 
 async def test_what_nobody_waits_for_is_given_up(process: BatchProcess) -> None:
     waiting = asyncio.create_task(process.prepare(batch(batch_program.WAIT)))
+    await asyncio.sleep(0)  # asks first
     # Whoever asks later is answered at once, and finds it waiting.
     assert (await process.prepare(batch(batch_program.SAY))).users == ()
     waiting.cancel()

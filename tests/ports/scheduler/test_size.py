@@ -86,6 +86,7 @@ async def test_a_claim_after_a_snapshot_that_wakes_everybody_does_not_walk_over_
 ) -> None:
     async with full.jobs.snapshot() as snapshot:
         await snapshot.finish()
+    await full.jobs.tidy()
     claimed = await explained_claim(full.admin, "generic", ANALYZE, NIGHT, ZONES)
     assert claimed["Actual Rows"] == 1
     assert pages(claimed) <= EMPTY_PAGES
