@@ -122,8 +122,7 @@ class Crowd:
     async def _sign_up(self, http: httpx.AsyncClient) -> None:
         """Some with a password and a refresh token, which only signing up gives."""
         for number in range(_FEW):
-            form = json.loads(_sign_up_form(number))
-            answer = await http.post("/auth/register", json=form)
+            answer = await http.post("/auth/register", json=_sign_up_form(number))
             self._refresh.append(answer.raise_for_status().json()["refreshToken"])
 
     @property
@@ -172,20 +171,20 @@ class Crowd:
         """What those who have no token send; nothing where a token is asked for."""
         match path:
             case "/auth/register":
-                return [_sign_up_form(_FEW + number) for number in range(_FEW)]
+                return [json.dumps(_sign_up_form(_FEW + number)) for number in range(_FEW)]
             case "/auth/login":
-                return [_login_form(number) for number in range(_FEW)]
+                return [json.dumps(_login_form(number)) for number in range(_FEW)]
             case "/auth/refresh":
-                return [f'{{"refreshToken":"{token}"}}' for token in self._refresh]
+                return [json.dumps({"refreshToken": token}) for token in self._refresh]
         return []
 
 
-def _login_form(number: int) -> str:
-    return json.dumps({"email": f"bench{number}@example.org", "password": _PASSWORD})
+def _login_form(number: int) -> dict[str, str]:
+    return {"email": f"bench{number}@example.org", "password": _PASSWORD}
 
 
-def _sign_up_form(number: int) -> str:
-    return json.dumps(json.loads(_login_form(number)) | {"name": "Ana"})
+def _sign_up_form(number: int) -> dict[str, str]:
+    return _login_form(number) | {"name": "Ana"}
 
 
 async def sleepers(mesh: Mesh, count: int, now: datetime) -> None:

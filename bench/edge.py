@@ -11,10 +11,10 @@ either side but for the first load's: a phone's is verified once in thirty heart
 
 Then the rows: every route of the contract at a rate that the machine can hold, passwords at what
 they cost in production; so few requests a second also carry what the processes do without any, and
-each wakes every program on its way. A save and the reads
-"from the database", before which the cached answers of everybody were deleted, are asked 600 times,
-so that p99 is not the slowest. `sync_p99_ms` is what the machine's disk takes to keep 8 KB for
-good, measured before and after the rows. Between them the cached read at 200 a second, at random
+each wakes every program on its way. A save and the reads "from the database", before which the
+cached answers of everybody were deleted, are asked 600 times, so that p99 is not the slowest.
+`sync_p99_ms` is what the machine's disk takes to keep 8 KB for good, measured before and after the
+rows. Between them the cached read at 200 a second, at random
 instants, edge and twin in turn, while a night runs over thousands who sleep.
 
 EROS_BENCH_PEOPLE (who read), EROS_BENCH_SLEEPERS and EROS_BENCH_SECONDS (of each load) change it.
