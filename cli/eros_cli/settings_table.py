@@ -30,7 +30,8 @@ _HEAD = """# Every setting
 
 Read from the environment at start; a faulty one is refused, named, together with all the others.
 Written by `python -m eros_cli.settings_table` from the programs' own declarations. `–`: must be
-set. Durations are wall seconds unless they say night time.
+set. Durations are wall seconds unless they say night time. `./eros run`, `up` and `night` tell all
+programs where the others listen: at ports from 14051 on, or any free ones where those are taken.
 
 | variable | default | who reads it | |
 |---|---|---|---|

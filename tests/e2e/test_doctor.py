@@ -98,3 +98,20 @@ async def test_each_fault_is_named(path: str, status: int, what: str) -> None:
         found = wrong(await Doctor(http).examine())
     assert found.keys() >= {what, "part postgres", "clock"}
     assert all(found.values())
+
+
+async def test_an_answer_that_cannot_be_read_is_a_finding() -> None:
+    """Nothing else is left out for it: half of the gateway is away when one needs a doctor."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/health":
+            return httpx.Response(200, json={"components": {"postgres": "ok"}})  # and no date
+        if request.url.path == "/console":
+            raise httpx.ReadTimeout("it hangs")
+        return httpx.Response(200, text="<html>a page of the proxy</html>")
+
+    transport = httpx.MockTransport(answer)
+    async with httpx.AsyncClient(base_url="http://127.0.0.1", transport=transport) as http:
+        found = wrong(await Doctor(http, "token").examine())
+    assert {"clock", "keys", "console", "night", "strangers are refused"} <= found.keys()
+    assert all(found.values())

@@ -27,11 +27,11 @@ def overview(console: Console, seen: NightSeen) -> None:
     phases = ", ".join(f"{phase}: {n}" for phase, n in enumerate(found.people_by_phase))
     console.print(f"Night clock {_instant(found.night_now)}; asleep by phase: {phases}")
     if found.HasField("paused_until"):
-        console.print(f"[yellow]Paused[/yellow]: {found.pause_reason}")
+        console.print(f"[yellow]Paused[/yellow]: {escape(found.pause_reason)}")
     workers = Table("worker", "works on", "batch", "CPU", "cap", "batches done")
     for worker in found.workers:
         workers.add_row(
-            worker.worker_id,
+            escape(worker.worker_id),
             _kind(worker.kind),
             str(worker.batch_size),
             f"{worker.cpu:.0%}",
@@ -64,7 +64,7 @@ def rows(console: Console, jobs: Sequence[scheduler_pb2.Job]) -> None:
             _instant(job.asleep_since) if job.HasField("asleep_since") else "",
             job.zone,
             str(job.attempts),
-            job.last_error,
+            escape(job.last_error),
         )
     console.print(table)
 
@@ -76,7 +76,7 @@ def explained(console: Console, found: scheduler_pb2.ExplainJobsResponse) -> Non
             _kind(each.job.kind),
             _word(scheduler_pb2.JobStanding.Name(each.standing), "JOB_STANDING_"),
             _instant(each.until) if each.HasField("until") else "",
-            each.why,
+            escape(each.why),
         )
     console.print(table)
     history = Table("at", "kind", "phase", "what", "token", "worker", "ms", "bytes kept", "why")
@@ -87,10 +87,10 @@ def explained(console: Console, found: scheduler_pb2.ExplainJobsResponse) -> Non
             str(entry.phase),
             _word(scheduler_pb2.JobEvent.Name(entry.event), "JOB_EVENT_"),
             str(entry.token),
-            entry.worker_id,
+            escape(entry.worker_id),
             str(entry.ms) if entry.HasField("ms") else "",
             str(entry.checkpoint_bytes) if entry.checkpoint_bytes else "",
-            entry.why,
+            escape(entry.why),
         )
     console.print(history)
 

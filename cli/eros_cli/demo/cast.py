@@ -9,7 +9,7 @@ from random import Random
 
 import httpx
 
-from eros.activity.v1 import activity_pb2
+from eros.scheduler.v1 import scheduler_pb2
 from eros_cli.demo.phone import Phone, RefusedError
 from eros_cli.operator import Operator
 from eros_cli.population import demo
@@ -51,6 +51,8 @@ async def gather_cast(
     ours = await _signs_in(phones[0])
     loaded, cities = Loaded(), SAN_FRANCISCO_BAY
     if ours or not await _anybody_known(operator):
+        # The first phone first: by it they are known as ours, also if this is cut short.
+        await _sign_up(phones[:1], EUROPE, lambda _: None)
         bulk = demo.people(count - PHONES)
         loaded, cities = await load_people(operator.accounts, demo.SOURCE, bulk, advance), EUROPE
         await touch(operator.activity, dict.fromkeys(loaded.zones))
@@ -60,8 +62,9 @@ async def gather_cast(
 
 
 async def _anybody_known(operator: Operator) -> bool:
-    request = activity_pb2.ListRecentlyActiveRequest(limit=1)
-    return bool((await operator.activity.ListRecentlyActive(request)).user_ids)
+    """By the database: activity knows nobody where its store is new, as beside a restored one."""
+    request = scheduler_pb2.ListJobsRequest(limit=1)
+    return bool((await operator.scheduler.ListJobs(request)).jobs)
 
 
 def _phone(http: httpx.AsyncClient, password: str, number: int) -> Phone:

@@ -8,20 +8,22 @@ from dataclasses import dataclass
 from eros_cli.mesh.options import MeshOptions, Part
 from eros_cli.mesh.ports import LOOPBACK, Ports, split_address
 
+# Below what the kernel hands to outgoing connections (32768 on), of which one may have a port at the
+# moment its server is started again; and below what `Ports.free` gives to others.
 #: Services with a gRPC port of their own, and the port they have unless that one is taken.
 SERVICE_PORTS = {
-    Part.ACCOUNTS: 50051,
-    Part.ACTIVITY: 50052,
-    Part.SCHEDULER: 50053,
-    Part.MATCHER: 50054,
-    Part.ASSISTANT: 50055,
-    Part.GATEWAY: 50056,
+    Part.ACCOUNTS: 14051,
+    Part.ACTIVITY: 14052,
+    Part.SCHEDULER: 14053,
+    Part.MATCHER: 14054,
+    Part.ASSISTANT: 14055,
+    Part.GATEWAY: 14056,
 }
 #: Those with a port for cached reads beside it.
-READS_PORTS = {Part.ACCOUNTS: 50061, Part.MATCHER: 50064}
-_ACCESS_LOG_PORT = 50062
-_POSTGRES_PORT = 54320
-_VALKEY_PORT = 63790
+READS_PORTS = {Part.ACCOUNTS: 14061, Part.MATCHER: 14064}
+_ACCESS_LOG_PORT = 14062
+_POSTGRES_PORT = 14320
+_VALKEY_PORT = 14379
 _GATEWAY = f"{LOOPBACK}:3000"
 
 GATEWAY_VARIABLE = "EROS_GATEWAY_LISTEN"

@@ -132,9 +132,10 @@ class Keeper:
                 await asyncio.sleep(_FIRST_DELAY_SECONDS * 2**short_lives)
             try:
                 await self._launch()
-            except ProgramFailed as fault:
+            except Exception as fault:  # noqa: BLE001 - whatever it is, nobody else would hear of it
                 short_lives += 1
-                self._tell(EventKind.ENDED, str(fault))
+                said = str(fault) if isinstance(fault, MeshError) else repr(fault)
+                self._tell(EventKind.ENDED, f"{self.name} is not started: {said}")
                 assert self._process is not None
                 await self._process.stop()
             else:

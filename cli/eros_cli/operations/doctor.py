@@ -35,6 +35,9 @@ class Finding:
     remedy: str = ""
 
 
+Look = Callable[[], Awaitable[Finding | list[Finding]]]
+
+
 class Doctor:
     """Asks the gateway at `http.base_url`; with an admin's token also how the night goes."""
 
@@ -56,14 +59,15 @@ class Doctor:
                     "Envoy opens its port once accounts has given it the signing keys.",
                 )
             ]
-        looks: list[Callable[[], Awaitable[Finding]]] = [
+        looks: list[Look] = [
             *(self._transport, self._clock, self._speed, self._keys),
             *(self._refuses_strangers, self._refuses_disguise, self._hides_services),
             *(self._one_error_shape, self._wrong_method, self._console),
         ]
-        findings += [await look() for look in looks]
+        for look in looks:
+            findings += await _looked(look)
         if self._token:
-            findings += await self._night()
+            findings += await _looked(self._night)
         return findings
 
     async def _health(self) -> list[Finding]:
@@ -224,6 +228,17 @@ class Doctor:
                 "docs/runbooks/dead-letters.md" if dead else "",
             ),
         ]
+
+
+async def _looked(look: Look) -> list[Finding]:
+    """What was found. Where the answer cannot be read, or there is none, that is what was found."""
+    try:
+        found = await look()
+    except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
+        what = look.__name__.strip("_").replace("_", " ")
+        remedy = "Does something in front of Envoy answer in its place, or change its answers?"
+        return [Finding(what, Verdict.WRONG, f"cannot be told: {error!r}", remedy)]
+    return found if isinstance(found, list) else [found]
 
 
 def _expected(what: str, answer: httpx.Response, status: int, remedy: str) -> Finding:

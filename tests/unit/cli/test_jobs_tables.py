@@ -22,3 +22,19 @@ def test_a_scheduler_that_does_not_answer_is_named() -> None:
     expected = "Scheduler 10.0.0.2:50053 does not answer: UNAVAILABLE: connection refused [111]"
     assert expected in text.splitlines()
     assert "worker-of-the-other" in text
+
+
+def test_what_others_wrote_is_no_markup() -> None:
+    printed = StringIO()
+    console = Console(file=printed, width=200)
+    why = "by [/an operator], see [red]x"
+    job = scheduler_pb2.Job(user_id=bytes(16), last_error=why)
+    jobs_tables.rows(console, [job])
+    found = scheduler_pb2.ExplainJobsResponse()
+    found.jobs.add(job=job, why=why)
+    found.history.add(why=why)
+    jobs_tables.explained(console, found)
+    told = scheduler_pb2.GetOverviewResponse(pause_reason=why)
+    told.paused_until.GetCurrentTime()
+    jobs_tables.overview(console, NightSeen(told))
+    assert printed.getvalue().count(why) == 4

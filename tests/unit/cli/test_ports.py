@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from eros_cli.mesh import addresses, ports
 from eros_cli.mesh.addresses import choose_addresses
 from eros_cli.mesh.faults import MeshError, PortTaken
 from eros_cli.mesh.options import MeshOptions, Part
@@ -46,6 +48,21 @@ def test_a_taken_default_gives_way(taken_port: int) -> None:
     chosen = Ports().preferred(taken_port)
     assert chosen != taken_port
     assert is_free(LOOPBACK, chosen)
+
+
+def test_no_default_can_be_an_outgoing_connections() -> None:
+    """Whose server is started again must find its port free."""
+    limits = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    first = min(int(limits[0]), 32768)
+    defaults = {
+        *addresses.SERVICE_PORTS.values(),
+        *addresses.READS_PORTS.values(),
+        addresses._ACCESS_LOG_PORT,
+        addresses._POSTGRES_PORT,
+        addresses._VALKEY_PORT,
+    }
+    assert len(defaults) == 6 + 2 + 3
+    assert max(defaults) < min(first, ports._FIRST)
 
 
 @pytest.mark.parametrize("address", ["", "3000", "localhost", "host:port", "host:70000", ":1"])

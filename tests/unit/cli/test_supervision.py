@@ -108,6 +108,26 @@ async def test_a_crash_loop_is_given_up(tmp_path: Path, monkeypatch: pytest.Monk
     await keeper.stop()
 
 
+async def test_one_that_cannot_be_started_again_is_given_up_whatever_the_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper_module, "_FIRST_DELAY_SECONDS", 0.001)
+    events: list[MeshEvent] = []
+    keeper = keep(python_program(_SLEEPS, tmp_path), tmp_path, events)
+    await keeper.start()
+
+    async def no_processes(self: Process) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(Process, "start", no_processes)
+    await keeper.kill()
+    async with asyncio.timeout(20):
+        fault = await keeper.failed
+    assert "sample keeps ending; 5 times in a row" in str(fault)
+    assert any("Resource temporarily unavailable" in event.message for event in events)
+    await keeper.stop()
+
+
 async def test_without_restart_the_first_death_counts(tmp_path: Path) -> None:
     keeper = keep(python_program(_FAILS, tmp_path), tmp_path, [], restart=False)
     await keeper.start()
