@@ -5,25 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import socket
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
 import httpx
 import pytest
 
+from eros_cli.mesh.ports import Ports
 from eros_cli.paths import CHECKOUT
 from eros_common import config
-from eros_gateway.config import GatewaySettings
+from eros_gateway import admin
+from eros_gateway.config import GatewaySettings, jwks_socket
 from tests.integration.gateway.edge import open_edge
 
 DASHBOARDS = CHECKOUT / "k8s/components/monitoring/dashboards"
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    # None that an outgoing connection could take before Envoy does.
+    return Ports().free()
 
 
 HEARTBEAT = "eros.activity.v1.ActivityService/Heartbeat"
@@ -103,6 +103,27 @@ async def test_each_route_is_measured_also_where_envoy_answers(tmp_path: Path) -
             rf'bucket{{route="{HEARTBEAT}",le="50"}} 2', (await inside.get("/metrics")).text
         )
         assert (await _measured(inside, GET_PROFILE))[0], "asked by open_edge itself"
+
+
+async def test_who_holds_all_connections_shuts_nobody_of_the_inside_out(tmp_path: Path) -> None:
+    """Else its probes fail, and it is killed for being busy; and it could not be drained."""
+    where = f"127.0.0.1:{_free_port()}"
+    async with (
+        open_edge(tmp_path, gateway_metrics_listen=where, gateway_max_connections=20) as edge,
+        AsyncExitStack() as held,
+    ):
+        for _ in range(40):
+            _, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+            held.enter_context(closing(writer))
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{edge.port}") as stranger:
+            with pytest.raises(httpx.TransportError):
+                await stranger.get("/health")
+        async with httpx.AsyncClient(base_url=f"http://{where}", trust_env=False) as inside:
+            assert (await inside.get("/ready")).status_code == 200
+        await admin.ready(edge.settings.gateway_admin_socket)
+        keys = httpx.AsyncHTTPTransport(uds=str(jwks_socket(edge.settings.gateway_admin_socket)))
+        async with httpx.AsyncClient(transport=keys, base_url="http://jwks") as itself:
+            assert (await itself.get("/.well-known/jwks.json")).status_code == 200
 
 
 async def test_it_is_nowhere_unless_asked_for(tmp_path: Path) -> None:
