@@ -23,7 +23,6 @@ from uuid import UUID
 
 from envoy_als import als_pb2
 
-from bench._environment import without_servers
 from bench._machine import machine, percentile
 from bench._pings import pinging
 from eros_activity.als_servicer import meaning
@@ -33,6 +32,7 @@ from eros_activity.store_valkey import ValkeyPeople
 from eros_activity.store_valkey_log import ValkeyLog
 from eros_activity.touching import GATHERED_SECONDS, Touches
 from eros_activity.valkey_functions import Functions
+from eros_cli.mesh.clean import clean_environment
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import MeshOptions, Part
 from eros_common.clocks import SystemClock
@@ -66,7 +66,7 @@ def run() -> dict[str, Any]:
 
 
 async def _run(users: int, seconds: float) -> dict[str, Any]:
-    environment = without_servers()
+    environment = clean_environment()
     options = MeshOptions(parts=frozenset({Part.VALKEY}), environment=environment)
     async with Mesh(options) as mesh, AsyncExitStack() as stack:
         url = mesh.environment()["ACTIVITY_REDIS_URL"]

@@ -20,13 +20,13 @@ from uuid import uuid4
 
 import asyncpg
 
-from bench._environment import without_servers
 from bench._machine import machine, percentile
 from eros.accounts.v1 import accounts_pb2
 from eros.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
 from eros.assistant.v1 import assistant_pb2
 from eros.assistant.v1.assistant_pb2_grpc import AssistantServiceStub
 from eros_assistant.assistant import load_embedded
+from eros_cli.mesh.clean import clean_environment
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import MeshOptions, Part
 from eros_cli.paths import CHECKOUT
@@ -87,7 +87,7 @@ def _accuracy(labelled: list[tuple[str, str]]) -> dict[str, Any]:
 
 
 async def _load(texts: list[str], seconds: float) -> dict[str, Any]:
-    environment = without_servers()
+    environment = clean_environment()
     environment.pop("EROS_ASSISTANT_LLM_URL", None)
     async with (
         Mesh(MeshOptions(parts=_PARTS, environment=environment)) as mesh,

@@ -28,11 +28,11 @@ from uuid import uuid4
 import asyncpg
 
 from bench import _endless
-from bench._environment import without_servers
 from bench._machine import machine
 from bench._processes import tree
 from bench._processor import taking
 from eros.activity.v1 import activity_pb2
+from eros_cli.mesh.clean import clean_environment
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import MeshOptions, Part
 from eros_cli.operator import open_operator
@@ -157,7 +157,7 @@ def _row(child: _Child) -> dict[str, Any]:
 
 
 async def _awake(people: int) -> dict[str, Any]:
-    environment = without_servers()
+    environment = clean_environment()
     parts = frozenset(
         {Part.POSTGRES, Part.VALKEY, Part.ACCOUNTS, Part.ACTIVITY, Part.SCHEDULER, Part.WORKER}
     )

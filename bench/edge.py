@@ -36,11 +36,11 @@ from typing import Any, Final
 
 from bench._crowd import IN_USE, ROUTES, Crowd, Route, night_start, sleepers
 from bench._disk import syncs
-from bench._environment import without_servers
 from bench._load import Order, Outcome, cpu_seconds, send
 from bench._machine import machine, percentile
 from bench._processes import tree
 from bench._twin import Twin, running_twin
+from eros_cli.mesh.clean import clean_environment
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import MeshOptions, NightClock, Part
 from eros_common.redis import Valkey, open_redis
@@ -119,7 +119,7 @@ def _setting(name: str, default: float) -> float:
 async def _measure() -> dict[str, Any]:
     people, seconds = int(_setting("PEOPLE", _PEOPLE)), _setting("SECONDS", _SECONDS)
     began = time.monotonic()
-    environment = without_servers()
+    environment = clean_environment()
     start = NightClock(night_start(), datetime.now(UTC))
     whole = MeshOptions(workers=1, environment=environment, settings=_SETTINGS, night=start)
     store = MeshOptions(parts=frozenset({Part.VALKEY}), environment=environment)

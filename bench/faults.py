@@ -29,11 +29,11 @@ from typing import Any, Final
 import asyncpg
 import grpc.aio
 
-from bench._environment import without_servers
 from bench._machine import machine
 from eros.accounts.v1 import accounts_pb2
 from eros.activity.v1 import activity_pb2
 from eros.scheduler.v1 import scheduler_pb2
+from eros_cli.mesh.clean import clean_environment
 from eros_cli.mesh.events import silent
 from eros_cli.mesh.keeper import Keeper, start_all, stop_all
 from eros_cli.mesh.mesh import Mesh
@@ -127,7 +127,7 @@ def run() -> dict[str, Any]:
 
 async def night(seed: int, people: int, seconds: float, *, durable: bool = True) -> dict[str, Any]:
     """See `run`. A server that is killed loses nothing that the kernel has, `durable` or not."""
-    environment = without_servers()
+    environment = clean_environment()
     options = MeshOptions(
         parts=_PARTS,
         workers=2,

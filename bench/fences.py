@@ -31,9 +31,9 @@ from typing import Any, Final, TypeVar
 
 import asyncpg
 
-from bench._environment import without_servers
 from bench._machine import machine
 from eros.accounts.v1 import accounts_pb2
+from eros_cli.mesh.clean import clean_environment
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import MeshOptions, NightClock, Part
 from eros_cli.mesh.processes import batch_processes
@@ -201,7 +201,7 @@ def run() -> dict[str, Any]:
 
 
 async def _measure(seed: int, runs: int) -> dict[str, Any]:
-    environment = without_servers()
+    environment = clean_environment()
     t0 = datetime.now(UTC)
     options = MeshOptions(
         parts=_PARTS,

@@ -27,11 +27,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bench._crowd import IN_USE, Crowd, Route
-from bench._environment import without_servers
 from bench._load import Order, Outcome, cpu_seconds, send
 from bench._machine import machine, percentile
 from bench._processes import tree
 from bench._processor import taking
+from eros_cli.mesh.clean import clean_environment
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import MeshOptions
 from eros_common.redis import open_redis
@@ -145,7 +145,7 @@ def _mesh(settings: dict[str, str]) -> Mesh:
     return Mesh(
         MeshOptions(
             workers=1,
-            environment=without_servers(),
+            environment=clean_environment(),
             settings={**_SETTINGS, **settings},
             durable=False,
         )

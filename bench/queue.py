@@ -46,8 +46,8 @@ from pgqueuer.domain.types import QueueEntrypoint, QueueManagerId
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 from pgqueuer.queries import Queries
 
-from bench._environment import without_servers
 from bench._machine import machine, percentile
+from eros_cli.mesh.clean import clean_environment
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import MeshOptions, Part
 from eros_cli.paths import CHECKOUT
@@ -143,7 +143,7 @@ def run() -> dict[str, Any]:
 
 
 async def _run(people: int, seconds: float) -> dict[str, Any]:
-    environment = without_servers()
+    environment = clean_environment()
     options = MeshOptions(
         parts=frozenset({Part.POSTGRES}), environment=environment, postgres=_production()
     )

@@ -22,11 +22,11 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from bench._environment import without_servers
 from bench._machine import machine
 from eros_activity.domain.people import Interaction, Rules, UserKey
 from eros_activity.store_valkey import ValkeyPeople
 from eros_activity.valkey_functions import Functions
+from eros_cli.mesh.clean import clean_environment
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import MeshOptions, Part
 from eros_cli.simulation.options import Options
@@ -114,7 +114,7 @@ def _night(users: int, hours: float) -> _Night:
 
 async def _memory(users: int) -> float:
     """Bytes of Valkey a person known."""
-    environment = without_servers()
+    environment = clean_environment()
     options = MeshOptions(parts=frozenset({Part.VALKEY}), environment=environment)
     async with Mesh(options) as mesh, AsyncExitStack() as stack:
         url = mesh.environment()["ACTIVITY_REDIS_URL"]

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench._crowd import IN_USE, imported, night_start
-from bench._environment import without_servers
 from bench._load import Order, cpu_seconds, request, send
 from bench._machine import machine
 from bench._phones import Tokens
 from bench._processes import tree
 from eros.scheduler.v1 import scheduler_pb2
+from eros_cli.mesh.clean import clean_environment
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import MeshOptions, NightClock
 from eros_cli.operator import Operator, open_operator
@@ -57,7 +57,7 @@ def run() -> dict[str, Any]:
 async def _measure() -> list[dict[str, Any]]:
     users = int(os.environ.get("EROS_BENCH_USERS", _USERS))
     seconds = float(os.environ.get("EROS_BENCH_SECONDS", _SECONDS))
-    environment = without_servers()
+    environment = clean_environment()
     night = NightClock(night_start(), datetime.now(UTC))
     options = MeshOptions(workers=1, environment=environment, settings=_SETTINGS, night=night)
     async with Mesh(options) as mesh, open_operator(mesh.environment()) as operator:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from eros_cli.mesh.options import MeshOptions, Part
 from eros_cli.mesh.ports import LOOPBACK, Ports, split_address
 
-# Below what the kernel hands to outgoing connections (32768 on), of which one may have a port at the
-# moment its server is started again; and below what `Ports.free` gives to others.
+# Below what the kernel hands to outgoing connections (32768 on), one of which may have a port when
+# its server is started again; and below what `Ports.free` gives to others.
 #: Services with a gRPC port of their own, and the port they have unless that one is taken.
 SERVICE_PORTS = {
     Part.ACCOUNTS: 14051,

@@ -1,4 +1,4 @@
-"""The environment of a mesh that is nobody's: of a soak, of a test."""
+"""The environment of a mesh that is nobody's: of a soak, of a bench, of a test."""
 
 from __future__ import annotations
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
+
+AT_ONCE: Final = 5_000_000
+"""More events at one moment are no crowd but a circle: everybody's first are some a person."""
 
 _Event = tuple[float, int, Callable[..., None], tuple[Any, ...]]
+
+
+class StandsStill(Exception):
+    """What happens makes itself happen again, at the same moment, for ever."""
 
 
 class Loop:
@@ -31,10 +38,16 @@ class Loop:
         self.at(self.now + seconds, call, *args)
 
     def run(self, until: float) -> None:
+        """Raises ``StandsStill`` where time would not go on."""
         heap = self._heap
+        allowed = self.steps + AT_ONCE
         while heap and heap[0][0] <= until:
-            self.now, _, call, args = heapq.heappop(heap)
+            when, _, call, args = heapq.heappop(heap)
+            if when != self.now:
+                self.now, allowed = when, self.steps + AT_ONCE
             self.steps += 1
+            if self.steps > allowed:
+                raise StandsStill(f"{AT_ONCE:,} events at {self.now} s, the last {call!r}")
             call(*args)
         self.now = until
 

@@ -26,17 +26,22 @@ from tests.integration.accounts.service import (
     refusal,
 )
 from tests.support.proxy import Proxy
+from tests.support.waiting import within_a_second
 
 
 async def refused_within_a_second(accounts: Accounts, member: Member) -> None:
     """The session's access token is refused at most a second from now."""
-    ended: grpc.aio.AioRpcError | None = None
-    async with asyncio.timeout(1):
-        while ended is None:
-            try:
-                await accounts.profile(member)
-            except grpc.aio.AioRpcError as error:
-                ended = error
+    refusals: list[grpc.aio.AioRpcError] = []
+
+    async def is_refused() -> bool:
+        try:
+            await accounts.profile(member)
+        except grpc.aio.AioRpcError as error:
+            refusals.append(error)
+        return bool(refusals)
+
+    await within_a_second(is_refused)
+    (ended,) = refusals
     assert ended.code() is grpc.StatusCode.UNAUTHENTICATED
     assert ended.details() == "this session has ended"
 

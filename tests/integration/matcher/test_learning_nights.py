@@ -101,12 +101,12 @@ async def test_the_next_turn_on_another_host_learns_from_the_same(
         """
     pairs = [(a, b) for a in people[:5] for b in people[5:10]]
     await world.pool.executemany(insert, pairs)
-    slow = "SELECT 1 FROM pg_sleep(0.6)"
+    slow = "SELECT 1 FROM pg_sleep(1.1)"
     actions = gather._ACTIONS.replace("WHERE at", f"WHERE EXISTS ({slow}) AND at")
     monkeypatch.setattr(gather, "_ACTIONS", actions)
     model = await PostgresModels(world.pool).current()
     async with open_pool(
-        postgres_url, app="t", role="eros_matcher", statement_timeout_seconds=0.5
+        postgres_url, app="t", role="eros_matcher", statement_timeout_seconds=1.0
     ) as pool:
         found = []
         for host in ("one", "two"):

@@ -18,7 +18,7 @@ from eros_common.ids import UserId
 from eros_scheduler.core.model import HeldJob, JobKind
 
 KEEPALIVE_SECONDS = 0.1
-HEARD_SECONDS = 5.0
+HEARD_SECONDS = 20.0
 """A test waits so long for a message before it fails."""
 
 _TRANSITION = activity_pb2.Transition

@@ -10,6 +10,7 @@ import numpy as np
 from eros_matcher.compute.layout import Word
 from eros_matcher.compute.program import BatchInput, Progress
 from eros_matcher.compute.region import ParentRegion
+from eros_matcher.worker.child import process_cpu_seconds
 from tests.unit.worker.matrix_program import SmallSteps
 
 FACTORY = "tests.integration.worker.stubborn:open_stubborn"
@@ -32,13 +33,15 @@ class StubbornProgram(SmallSteps):
         return super().chunk(rows, units)
 
 
-async def until_stuck(region: ParentRegion) -> None:
-    """Until the child has been in one turn for longer than any chunk takes."""
+async def until_stuck(region: ParentRegion, pid: int) -> None:
+    """Until the child has been in one turn for longer than any chunk takes, by its own CPU: that of
+    a busy machine it may not get."""
     while True:
-        turn = region.word(Word.TURN)
-        await asyncio.sleep(0.05)
-        if turn % 2 and region.word(Word.TURN) == turn:
-            return
+        turn, cpu = region.word(Word.TURN), process_cpu_seconds(pid)
+        while region.word(Word.TURN) == turn:
+            await asyncio.sleep(0.02)
+            if turn % 2 and process_cpu_seconds(pid) - cpu > 0.05:
+                return
 
 
 def open_stubborn(batch: BatchInput) -> StubbornProgram:

@@ -90,7 +90,7 @@ async def test_a_child_that_sits_in_a_blas_call_is_killed_and_the_others_go_on_t
     bench.offer(spec)
     await bench.chunks(20)
     first = bench.pid
-    await stubborn.until_stuck(bench.computing.child.region)
+    await stubborn.until_stuck(bench.computing.child.region, first)
     began = time.monotonic()
     bench.computing.mask([user(stubborn.STUBBORN_ROW)])
     stored = checkpoint_of(bench, stubborn.STUBBORN_ROW)
@@ -100,8 +100,8 @@ async def test_a_child_that_sits_in_a_blas_call_is_killed_and_the_others_go_on_t
     died = await bench.until(ev.ChildDied)
     took = time.monotonic() - began
     assert died.status == -signal.SIGKILL
-    # The checkpoint never waited for the child.
-    assert durable_could_be < 0.1
+    # The checkpoint never waited for the child, which would have come back after some seconds.
+    assert durable_could_be < 1.0
     assert took >= LEAVE_SECONDS
 
     generations = [slot.read().generation for slot in bench.computing.child.region.slots]
@@ -202,10 +202,23 @@ async def test_the_cap_holds_as_measured_from_outside(bench: ChildBench) -> None
     """Start-up, snapshots and all; `eros bench caps` is where points are counted."""
     bench.offer(matrix_spec(rows=ROWS, columns=3_000_000, tile=64, width=2), cap=0.15)
     await bench.chunks(1)
-    began, cpu = time.monotonic(), process_cpu_seconds(bench.pid)
+    began, cpu, waited = (
+        time.monotonic(),
+        process_cpu_seconds(bench.pid),
+        waiting_seconds(bench.pid),
+    )
     await asyncio.sleep(5)
-    share = (process_cpu_seconds(bench.pid) - cpu) / (time.monotonic() - began)
-    assert 0.05 < share < 0.17
+    seconds = time.monotonic() - began
+    share = (process_cpu_seconds(bench.pid) - cpu) / seconds
+    assert share < 0.17
+    # It takes what is left by others: of a busy machine perhaps nothing.
+    assert share + (waiting_seconds(bench.pid) - waited) / seconds > 0.05
+
+
+def waiting_seconds(pid: int) -> float:
+    """How long a process of one thread has waited for a processor."""
+    _, waiting, _ = Path(f"/proc/{pid}/schedstat").read_text().split()
+    return int(waiting) / 1e9
 
 
 PARENT = """

@@ -192,7 +192,9 @@ async def test_a_child_that_does_not_let_go_is_killed_and_the_others_are_finishe
     bench.source.spec = replace(SPEC, factory=stubborn.FACTORY)
     session = await bench.session()
     await bench.running(session)
-    await stubborn.until_stuck(bench.worker.computing.child.region)
+    child = bench.worker.computing.child
+    assert child.pid is not None
+    await stubborn.until_stuck(child.region, child.pid)
     stuck = bench.users[stubborn.STUBBORN_ROW]
     session.halt(stuck)
     (durable,), (left,) = await session.acks(lambda durable, left: bool(durable and left))

@@ -116,7 +116,7 @@ async def test_one_that_cannot_be_started_again_is_given_up_whatever_the_cause(
     keeper = keep(python_program(_SLEEPS, tmp_path), tmp_path, events)
     await keeper.start()
 
-    async def no_processes(self: Process) -> None:
+    async def no_processes(_: Process) -> None:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(Process, "start", no_processes)
