@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
     @keys.command()
     def rotate(folder: Folder) -> None:
-        """Add a signing key for people's tokens; the old one goes 15 minutes after this one signs."""
+        """Add a signing key for tokens; take the old one away 15 minutes after this one signs."""
         from eros_cli.operations.keyset import add_signing_key
 
         _tell([add_signing_key(folder)])
