@@ -10,10 +10,10 @@ import pytest
 from pydantic import TypeAdapter
 
 from eros_cli import manifests
-from eros_cli.mesh.addresses import SERVICE_PORTS
 from eros_cli.paths import CHECKOUT
 from eros_common import config
 from eros_common.config import MatchesSettings, PhaseSettings, WindowSettings, variable_of
+from eros_gateway.config import GatewaySettings
 from tests.unit.platform.manifests import (
     CONTAINERS,
     Container,
@@ -173,11 +173,13 @@ def test_envoy_is_asked_where_it_answers_and_only_by_who_should() -> None:
                 ]
 
 
-def test_ports_are_those_of_the_mesh() -> None:
+def test_ports_are_those_at_which_programs_look_by_default() -> None:
     listens = {c.name: c.settings.get("EROS_LISTEN", "") for c in containers("production")}
-    for part, port in SERVICE_PORTS.items():
-        name = "front" if part.value == "gateway" else part.value
-        assert listens[name] == f"0.0.0.0:{port}"
+    services = ("accounts", "activity", "scheduler", "matcher", "assistant", "gateway")
+    for service in services:
+        default: str = GatewaySettings.model_fields[f"{service}_address"].default
+        name = "front" if service == "gateway" else service
+        assert listens[name] == f"0.0.0.0:{default.rpartition(':')[2]}"
 
 
 def test_addresses_lead_to_a_service_with_that_port() -> None:
