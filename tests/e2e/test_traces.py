@@ -84,7 +84,7 @@ async def test_a_cached_read_is_one_trace_too(ana: Person, collector: Collector)
     # What was asked before, and found nothing, may still be on its way to the collector.
     since = time.time()
     await ana.get("/users/profile")
-    service = "eros-accounts cached eros.accounts.v1.AccountsService/GetProfile"
+    service = "eros-accounts read eros.accounts.v1.AccountsService/GetProfile"
     spans = await collector.trace_with("eros-gateway ingress", service, since=since)
     by_id = {span.id: span for span in spans.values()}
     asked = by_id[spans[service].parent]

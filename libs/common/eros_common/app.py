@@ -21,7 +21,7 @@ from eros_common.each_address import EachAddress, resolver
 from eros_common.policy import Access, Policy, method_descriptor, policy_of
 from eros_common.redis import open_redis
 from eros_common.server import AddServicer, Registration, ServerOptions
-from eros_common.shortcut import Cached
+from eros_common.shortcut import Read
 
 S = TypeVar("S", bound=ServiceSettings)
 R = TypeVar("R")
@@ -45,7 +45,7 @@ class App(Generic[S]):
         self.tasks: list[tuple[str, Hook]] = []
         self.warmers: list[Hook] = []
         self.drainers: list[Hook] = []
-        self.reads: dict[str, dict[str, Cached]] = {}
+        self.reads: dict[str, dict[str, Read]] = {}
         self._gone_after: dict[str, float] = {}
         if settings.listen is not None:
             self.registrations[settings.listen] = []  # health, even if nothing else
@@ -82,8 +82,8 @@ class App(Generic[S]):
         if gone_after_seconds is not None:
             self._gone_after[where] = gone_after_seconds
 
-    def serve_cached(self, listen: str, reads: Mapping[str, Cached]) -> None:
-        """Serves cached answers to the gateway, by full method path (``eros_common.shortcut``)."""
+    def serve_reads(self, listen: str, reads: Mapping[str, Read]) -> None:
+        """Serves printed answers to the gateway, by full method path (``eros_common.shortcut``)."""
         for path in reads:
             policy = policy_of(method_descriptor(path))
             if policy is None or not policy.cached or policy.access is not Access.USER:

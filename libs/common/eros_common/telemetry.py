@@ -8,12 +8,12 @@ row in ``docs/metrics.md``; ``./eros check`` compares.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from opentelemetry import metrics, propagate, trace
+from opentelemetry import context, metrics, propagate, trace
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricReader
@@ -76,13 +76,23 @@ def note(name: str, parent: str, begin: float, end: float, **attributes: str) ->
     Returns its own ``traceparent``; empty where nothing is recorded."""
     if not parent or not enabled():
         return ""
-    context = propagate.extract({"traceparent": parent})
+    above = propagate.extract({"traceparent": parent})
     span = tracer().start_span(
-        name, context=context, start_time=round(begin * 1e9), attributes=attributes
+        name, context=above, start_time=round(begin * 1e9), attributes=attributes
     )
     span.end(end_time=round(end * 1e9))
     with trace.use_span(span):
         return traceparent()
+
+
+@contextmanager
+def below(parent: str) -> Iterator[None]:
+    """Calls that are made inside belong to the trace of a ``traceparent``."""
+    token = context.attach(propagate.extract({"traceparent": parent}))
+    try:
+        yield
+    finally:
+        context.detach(token)
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from eros_accounts.leaving import Leaving
 from eros_accounts.passwords import Argon2Passwords
 from eros_accounts.profiles import Profiles
 from eros_accounts.servicer import AccountsServicer
-from eros_accounts.shortcut import CachedProfiles
+from eros_accounts.shortcut import ShortProfiles
 from eros_accounts.signin import SignIn
 from eros_accounts.store_cache import ValkeyProfileCache
 from eros_accounts.store_database import Database
@@ -108,7 +108,7 @@ async def compose(app: App[AccountsSettings]) -> None:
         accounts_pb2_grpc.add_AccountsServiceServicer_to_server,
         AccountsServicer(sign_in, profiles, leaving, keys),
     )
-    app.serve_cached(settings.reads_listen, CachedProfiles(cache).by_method())
+    app.serve_reads(settings.reads_listen, ShortProfiles(profiles).by_method())
 
 
 if __name__ == "__main__":

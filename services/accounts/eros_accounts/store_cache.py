@@ -70,13 +70,6 @@ class ValkeyProfileCache:
         return self._away.is_set()
 
     async def get(self, view: CachedView, user_id: UserId) -> bytes | None:
-        data = await self.peek(view, user_id)
-        if data is None and not self.is_away():
-            self._reads.note(view.value, hit=False)
-        return data
-
-    async def peek(self, view: CachedView, user_id: UserId) -> bytes | None:
-        """As ``get``; finding nothing is no miss, because then it is asked for with ``get``."""
         if self.is_away():
             return None
         try:
@@ -84,8 +77,7 @@ class ValkeyProfileCache:
         except (RedisError, OSError) as error:
             self._lost(error)
             return None
-        if data is not None:
-            self._reads.note(view.value, hit=True)
+        self._reads.note(view.value, hit=data is not None)
         return data
 
     async def fill(self, view: CachedView, user_id: UserId, version: int, data: bytes) -> None:

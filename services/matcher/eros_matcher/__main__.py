@@ -26,7 +26,7 @@ from eros_matcher.reading import Reading
 from eros_matcher.recent import RecentPeople
 from eros_matcher.relations import Relations
 from eros_matcher.servicer import MatcherServicer
-from eros_matcher.shortcut import CachedLists
+from eros_matcher.shortcut import ShortLists
 from eros_matcher.store_actions import PostgresActions
 from eros_matcher.store_cache import ValkeyLists
 from eros_matcher.store_erasures import PostgresErasures
@@ -148,7 +148,7 @@ async def compose(app: App[MatcherSettings]) -> None:
         add_MatcherServiceServicer_to_server,
         MatcherServicer(reading, actions, relations, clock),
     )
-    app.serve_cached(settings.reads_listen, CachedLists(cache).by_method())
+    app.serve_reads(settings.reads_listen, ShortLists(reading).by_method())
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from eros_matcher.domain.cards import Card
 from eros_matcher.domain.lists import Suggestion, match_id
 
 Shown = Sequence[tuple[Suggestion, Card]]
+Printed = bytes
+"""An answer as it goes to the phone: JSON."""
 
 DEFAULT_LIMIT: Final = 10
 """Of recommendations, where none is asked for."""
@@ -32,6 +34,7 @@ _DAILY: Final = printer(matcher_pb2.GetDailyMatchesResponse.DESCRIPTOR)
 _BEYOND: Final = printer(matcher_pb2.ListRecommendationsResponse.DESCRIPTOR)
 _BETWEEN: Final = b'},{"matchId":'
 """Between two matches, and nowhere else: in a text of JSON a quote is escaped."""
+_CACHED: Final = b'"source":"cache"'
 
 
 def matches_of(
@@ -53,32 +56,39 @@ def matches_of(
     ]
 
 
-def daily_answer(
-    matches: Sequence[matcher_pb2.Match], list_date: date, source: str, message: str | None = None
-) -> matcher_pb2.GetDailyMatchesResponse:
+def printed_daily(
+    matches: Sequence[matcher_pb2.Match], list_date: date, source: str, message: str
+) -> Printed:
     """The day's list. `message` says why an empty one is empty."""
-    return matcher_pb2.GetDailyMatchesResponse(
-        success=True,
-        matches=matches,
-        source=source,
-        date=list_date.isoformat(),
-        message=None if matches else message,
+    return _DAILY(
+        matcher_pb2.GetDailyMatchesResponse(
+            success=True,
+            matches=matches,
+            source=source,
+            date=list_date.isoformat(),
+            message=None if matches else message,
+        )
     )
 
 
-def beyond_answer(
-    matches: Sequence[matcher_pb2.Match], message: str | None = None
-) -> matcher_pb2.ListRecommendationsResponse:
+def printed_beyond(matches: Sequence[matcher_pb2.Match], message: str) -> Printed:
     """The recommendations; a shorter list is cut from it by `shortened`."""
-    return matcher_pb2.ListRecommendationsResponse(
-        success=True,
-        recommendations=matches,
-        count=len(matches),
-        message=None if matches else message,
+    return _BEYOND(
+        matcher_pb2.ListRecommendationsResponse(
+            success=True,
+            recommendations=matches,
+            count=len(matches),
+            message=None if matches else message,
+        )
     )
 
 
-def shortened(answer: bytes, limit: int) -> bytes:
+def from_source(answer: Printed, source: str) -> Printed:
+    """What `cached_daily` printed, as not from the cache."""
+    return answer.replace(_CACHED, b'"source":"%s"' % source.encode())
+
+
+def shortened(answer: Printed, limit: int) -> Printed:
     """Printed recommendations, at most `limit` of them."""
     first = answer.split(_BETWEEN, limit)
     if len(first) <= limit:
@@ -86,34 +96,34 @@ def shortened(answer: bytes, limit: int) -> bytes:
     return b'%s}],"count":%d}' % (_BETWEEN.join(first[:limit]), limit)
 
 
-def cached_daily(user: UserId, list_date: date, shown: Shown, year: int) -> bytes:
+def cached_daily(user: UserId, list_date: date, shown: Shown, year: int) -> Printed:
     """A stored daily list, printed for the cache, with as many photos as fit."""
     for photos in _PHOTOS:
         matches = matches_of(user, list_date, shown, year, photos)
-        data = _DAILY(daily_answer(matches, list_date, "cache", ALL_ANSWERED))
+        data = printed_daily(matches, list_date, "cache", ALL_ANSWERED)
         if len(data) <= CACHED_BYTES:
             break
     return data
 
 
-def cached_beyond(user: UserId, list_date: date, shown: Shown, year: int) -> bytes:
+def cached_beyond(user: UserId, list_date: date, shown: Shown, year: int) -> Printed:
     """Stored recommendations, printed for the cache, with as many photos as fit."""
     for photos in _PHOTOS:
         matches = matches_of(user, list_date, shown, year, photos)
-        data = _BEYOND(beyond_answer(matches, NOBODY))
+        data = printed_beyond(matches, NOBODY)
         if len(data) <= CACHED_BYTES:
             break
     return data
 
 
-def daily_of(printed: bytes) -> matcher_pb2.GetDailyMatchesResponse:
-    """What `cached_daily` printed."""
+def daily_of(printed: Printed) -> matcher_pb2.GetDailyMatchesResponse:
+    """What `printed_daily` printed."""
     # Whoever printed it may be newer.
     answer = matcher_pb2.GetDailyMatchesResponse()
     return json_format.Parse(printed, answer, ignore_unknown_fields=True)
 
 
-def beyond_of(printed: bytes) -> matcher_pb2.ListRecommendationsResponse:
-    """What `cached_beyond` printed, or a shortened one."""
+def beyond_of(printed: Printed) -> matcher_pb2.ListRecommendationsResponse:
+    """What `printed_beyond` printed, or a shortened one."""
     answer = matcher_pb2.ListRecommendationsResponse()
     return json_format.Parse(printed, answer, ignore_unknown_fields=True)

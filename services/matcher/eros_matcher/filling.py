@@ -10,12 +10,12 @@ from typing import Final, Protocol
 
 from eros_common.ids import UserId
 from eros_common.tasks import Breather
-from eros_matcher.answers import cached_beyond, cached_daily
+from eros_matcher.answers import Printed, cached_beyond, cached_daily
 from eros_matcher.domain.cards import Card, presentable
 from eros_matcher.domain.lists import MatchList, Source
 from eros_matcher.ports import CurrentLists, HeldLists, ListCache, ListKind, Pair, Stamp
 
-Answers = dict[tuple[ListKind, UserId], bytes]
+Answers = dict[tuple[ListKind, UserId], Printed]
 
 _ENCODED: Final = {ListKind.DAILY: cached_daily, ListKind.BEYOND: cached_beyond}
 
@@ -53,7 +53,7 @@ class CacheFiller:
         async with self.lists.held(users, min(expected.values()), pairs) as held:
             breather = Breather()
             answers: Answers = {}
-            kept: list[tuple[ListKind, UserId, bytes]] = []
+            kept: list[tuple[ListKind, UserId, Printed]] = []
             for user in users:
                 for kind in ListKind:
                     mine = known[user].of(kind)

@@ -15,11 +15,11 @@ from eros_common.phases import Window
 from eros_matcher.accounts import AccountsProfiles, Profiles, card_of
 from eros_matcher.answers import (
     NOBODY,
-    beyond_answer,
-    beyond_of,
-    daily_answer,
-    daily_of,
+    Printed,
+    from_source,
     matches_of,
+    printed_beyond,
+    printed_daily,
     shortened,
 )
 from eros_matcher.domain.lists import MatchList, Source, list_date_at, oldest_current
@@ -40,7 +40,7 @@ class _Read:
 
     day: date
     source: str
-    answer: bytes | None
+    answer: Printed | None
     message: str = ""
 
 
@@ -67,26 +67,22 @@ class Reading:
         self._window = window
         self._default_zone = default_zone
 
-    async def daily(self, user: UserId) -> matcher_pb2.GetDailyMatchesResponse:
+    async def daily(self, user: UserId) -> Printed:
         """The current daily list."""
         if cached := await self._cache.get(ListKind.DAILY, user):
-            return daily_of(cached)
+            return cached
         read = await self._read(user, ListKind.DAILY)
         if read.answer is None:
-            return daily_answer((), read.day, read.source, read.message)
-        answer = daily_of(read.answer)
-        answer.source = read.source
-        return answer
+            return printed_daily((), read.day, read.source, read.message)
+        return from_source(read.answer, read.source)
 
-    async def beyond(self, user: UserId, limit: int) -> matcher_pb2.ListRecommendationsResponse:
+    async def beyond(self, user: UserId, limit: int) -> Printed:
         """The first of the current recommendations."""
         answer = await self._cache.get(ListKind.BEYOND, user)
         if answer is None:
             read = await self._read(user, ListKind.BEYOND)
-            if read.answer is None:
-                return beyond_answer((), read.message)
-            answer = read.answer
-        return beyond_of(shortened(answer, limit))
+            answer = read.answer or printed_beyond((), read.message)
+        return shortened(answer, limit)
 
     async def on(self, user: UserId, day: date) -> matcher_pb2.GetDailyMatchesByDateResponse:
         """The daily list of a day as it was, but for those who are hidden or gone."""

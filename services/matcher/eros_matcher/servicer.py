@@ -14,7 +14,7 @@ from eros_common.errors import FieldFault, InvalidArgument
 from eros_common.idempotency import once_of
 from eros_common.ids import UserId
 from eros_common.postgres import reached
-from eros_matcher.answers import DEFAULT_LIMIT
+from eros_matcher.answers import DEFAULT_LIMIT, beyond_of, daily_of
 from eros_matcher.domain.actions import Action
 from eros_matcher.domain.mutual import DEFAULT_PAGE
 from eros_matcher.reading import Reading
@@ -37,7 +37,7 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         self, request: pb.GetDailyMatchesRequest, context: Any
     ) -> pb.GetDailyMatchesResponse:
         with reached():
-            return await self._reading.daily(current_user().user_id)
+            return daily_of(await self._reading.daily(current_user().user_id))
 
     async def GetDailyMatchesByDate(
         self, request: pb.GetDailyMatchesByDateRequest, context: Any
@@ -56,7 +56,7 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
     ) -> pb.ListRecommendationsResponse:
         limit = request.limit if request.HasField("limit") else DEFAULT_LIMIT
         with reached():
-            return await self._reading.beyond(current_user().user_id, limit)
+            return beyond_of(await self._reading.beyond(current_user().user_id, limit))
 
     async def ActOnMatch(
         self, request: pb.ActOnMatchRequest, context: Any

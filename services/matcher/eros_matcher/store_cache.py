@@ -41,16 +41,9 @@ class ValkeyLists:
         self._resting_until = 0.0
 
     async def get(self, kind: ListKind, user: UserId) -> bytes | None:
-        found = await self.peek(kind, user)
-        if found is None and self._reads is not None:
-            self._reads.note(kind.value, hit=False)
-        return found
-
-    async def peek(self, kind: ListKind, user: UserId) -> bytes | None:
-        """As ``get``; finding nothing is no miss, because then it is asked for with ``get``."""
         found = await self._try("get", lambda: self._gets.get(key_of(kind, user)))
-        if found is not None and self._reads is not None:
-            self._reads.note(kind.value, hit=True)
+        if self._reads is not None:
+            self._reads.note(kind.value, hit=found is not None)
         return found
 
     async def put(self, answers: Sequence[tuple[ListKind, UserId, bytes]]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import grpc
+import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -73,8 +74,9 @@ class Member:
 class Accounts:
     """The service as others see it."""
 
-    def __init__(self, channel: grpc.aio.Channel, tokens: TestTokens) -> None:
+    def __init__(self, channel: grpc.aio.Channel, read_port: int, tokens: TestTokens) -> None:
         self.stub = accounts_pb2_grpc.AccountsServiceStub(channel)
+        self._reads = f"http://127.0.0.1:{read_port}"
         self._tokens = tokens
 
     def service(self, name: str) -> Metadata:
@@ -101,6 +103,12 @@ class Accounts:
 
     async def profile(self, member: Member) -> accounts_pb2.GetProfileResponse:
         return await self.stub.GetProfile(accounts_pb2.GetProfileRequest(), metadata=member.auth)
+
+    async def short_profile(self, member: Member) -> httpx.Response:
+        """As the gateway asks for it first."""
+        path = "/eros.accounts.v1.AccountsService/GetProfile"
+        async with httpx.AsyncClient(base_url=self._reads, trust_env=False) as http:
+            return await http.get(path, headers=dict(member.auth))
 
     async def public(self, member: Member, user_id: object) -> profile_pb2.PublicProfile:
         answer = await self.stub.GetPublicProfile(
@@ -149,6 +157,6 @@ class Starter:
         async with running("accounts", read, compose) as service:
             channel = open_channel(f"127.0.0.1:{service.port}", retry=False)
             try:
-                yield Accounts(channel, self._tokens)
+                yield Accounts(channel, service.read_port_of(read.reads_listen), self._tokens)
             finally:
                 await channel.close()

@@ -12,6 +12,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from redis.asyncio import Redis
 
 from eros.accounts.v1 import accounts_pb2, profile_pb2
+from eros_accounts import wire
 from eros_accounts.domain.profile import Profile
 from eros_accounts.store_database import Database
 from eros_accounts.store_profiles import PostgresProfiles
@@ -183,6 +184,20 @@ async def test_views_are_read_from_the_cache_and_changes_drop_them(
     assert (await got(accounts, member))["name"] == "behind the back"
     assert (await accounts.public(other, member.user_id)).bio == "new"
     assert await redis.exists(*keys) == 2
+
+
+async def test_the_short_way_says_the_same_wherever_it_is_from(
+    accounts: Accounts, redis: Redis
+) -> None:
+    member = await accounts.register()
+    await put(accounts, member, {"bio": "new", "age": 30, "location": {"city": "Bilbao"}})
+    stored = await accounts.short_profile(member)
+    assert await redis.exists(f"profile:{member.user_id}")
+    cached = await accounts.short_profile(member)
+    assert (stored.status_code, stored.content) == (200, cached.content)
+    assert wire.own_of(stored.content) == await accounts.profile(member)
+    await accounts.logout(member)
+    assert (await accounts.short_profile(member)).status_code == 404
 
 
 async def test_a_save_that_was_given_up_undoes_no_later_one(

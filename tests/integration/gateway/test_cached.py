@@ -1,4 +1,4 @@
-"""Reads that a service's read port answers: a hit or nothing, and to the caller no difference."""
+"""Reads that a service's read port answers: to the caller no difference."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from eros.matcher.v1 import matcher_pb2 as pb
 from eros_common.ids import UserId
+from eros_common.logging import request_id
 from eros_common.shortcut import ReadPort
 from eros_common.shortcut.printing import printer
 from tests.integration.gateway.backends import Backends
@@ -41,10 +42,12 @@ class Cache:
     daily: pb.GetDailyMatchesResponse | None = None
     fault: Exception | None = None
     asked: list[tuple[UserId, str]] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     ended: set[str] = field(default_factory=set)
 
     async def get(self, user: UserId, query: str) -> bytes | None:
         self.asked.append((user, query))
+        self.requests.append(request_id.get())
         if self.fault is not None:
             raise self.fault
         return None if self.daily is None else PRINT(self.daily)
@@ -97,6 +100,7 @@ def place(_place: Place) -> Place:
     _place.edge.backends.answers["GetDailyMatches"] = ANSWER
     _place.cache.daily, _place.cache.fault = None, None
     _place.cache.asked.clear()
+    _place.cache.requests.clear()
     _place.cache.ended.clear()
     return _place
 
@@ -115,6 +119,7 @@ async def test_a_hit_is_the_same_answer_without_a_call(place: Place) -> None:
     told = [{k: v for k, v in a.headers.items() if k not in OWN_HEADERS} for a in (cached, called)]
     assert told[0] == told[1]
     assert place.cache.asked == [(place.edge.user, "")] * 2
+    assert place.cache.requests == [a.headers["x-request-id"] for a in (called, cached)]
 
 
 @pytest.mark.parametrize("kind", ["numbers", "texts"])

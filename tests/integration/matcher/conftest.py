@@ -37,6 +37,7 @@ from eros_matcher.reading import Reading
 from eros_matcher.recent import RecentPeople
 from eros_matcher.relations import Relations
 from eros_matcher.servicer import MatcherServicer
+from eros_matcher.shortcut import ShortLists
 from eros_matcher.store_actions import PostgresActions
 from eros_matcher.store_cache import ValkeyLists
 from eros_matcher.store_features import PostgresFeatures
@@ -64,6 +65,7 @@ class World:
     nights: Nights
     tokens: TestTokens
     stub: MatcherServiceStub
+    short: ShortLists
     recent: RecentPeople
     actions: PostgresActions
     work_of: Callable[..., Awaitable[Work]]
@@ -213,6 +215,7 @@ async def world(postgres_url: str, cache_url: str, tmp_path: Path) -> AsyncItera
             nights=Nights(pool, work, clock),
             tokens=tokens,
             stub=MatcherServiceStub(server.channel),
+            short=ShortLists(reading),
             recent=recent_people,
             actions=actions,
             work_of=work_of,

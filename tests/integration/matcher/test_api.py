@@ -10,8 +10,9 @@ import pytest
 
 from eros.accounts.v1 import profile_pb2
 from eros.matcher.v1 import matcher_pb2 as pb
-from eros_common.errors import ErosError, ErrorCode, from_rpc_error
+from eros_common.errors import ErosError, ErrorCode, Unavailable, from_rpc_error
 from eros_common.ids import new_user_id, parse_user_id
+from eros_matcher.answers import beyond_of, daily_of
 from eros_matcher.worker.jobs import JobKind
 from tests.integration.matcher.conftest import World
 from tests.integration.matcher.test_nights import MORNING, ids_of, passes
@@ -236,6 +237,40 @@ async def test_nobody_without_a_token(world: World) -> None:
         await world.stub.GetDailyMatches(pb.GetDailyMatchesRequest())
 
     assert refusal(caught).code is ErrorCode.UNAUTHENTICATED
+
+
+async def test_the_short_way_says_the_same_wherever_it_is_from(world: World) -> None:
+    people = world.friends(40)
+    (stranger,) = world.people(1, seed=2, birth_year=None)
+    world.active.extend(people)
+    preview = daily_of(await world.short.daily(people[0], "") or b"")
+    assert (preview.source, preview) == ("preview", await world.daily(people[0]))
+    assert daily_of(await world.short.daily(stranger, "") or b"") == await world.daily(stranger)
+
+    await world.nights.whole(people, MORNING)
+    await world.cache.flushall()
+    stored = daily_of(await world.short.daily(people[1], "") or b"")
+    cached = daily_of(await world.short.daily(people[1], "") or b"")
+    assert (stored.source, cached.source, len(stored.matches)) == ("database", "cache", 10)
+    assert cached == await world.daily(people[1])
+    stored.source = "cache"
+    assert stored == cached
+
+    await world.cache.flushall()
+    for query, limit in (("limit=3", 3), ("limit=3", 3), ("", None)):
+        short = await world.short.beyond(people[1], query)
+        assert beyond_of(short or b"") == await world.beyond(people[1], limit)
+
+
+async def test_what_has_no_answer_is_left_to_the_call(world: World) -> None:
+    people = world.friends(12)
+    await world.nights.whole(people, MORNING)
+    assert await world.short.daily(people[0], "a=1") is None
+    assert await world.short.beyond(people[0], "limit=51") is None
+    await world.cache.flushall()
+    world.town.away = True
+    with pytest.raises(Unavailable):
+        await world.short.daily(people[0], "")
 
 
 async def test_a_list_grows_old(world: World) -> None:

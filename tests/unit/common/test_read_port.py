@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from opentelemetry import propagate
 from opentelemetry.metrics import CallbackOptions, NoOpMeter, Observation
 
 from eros_common import telemetry
 from eros_common.ids import UserId, new_user_id
+from eros_common.logging import request_id
 from eros_common.shortcut import ReadPort
 from eros_common.testing import TestTokens
 
@@ -56,8 +58,12 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
 async def test_each_read_is_counted_and_a_recorded_one_has_a_span(told: Told) -> None:
     tokens, user = TestTokens(), new_user_id()
     profile: list[bytes | None] = [b'{"success":true}']
+    known_as: list[tuple[str, str]] = []
 
     async def read(_: UserId, __: str) -> bytes | None:
+        carrier: dict[str, str] = {}
+        propagate.inject(carrier)
+        known_as.append((request_id.get(), carrier.get("traceparent", "")))
         return profile[0]
 
     port = ReadPort("127.0.0.1:0", {f"/{METHOD}": read}, tokens.auth())
@@ -77,7 +83,7 @@ async def test_each_read_is_counted_and_a_recorded_one_has_a_span(told: Told) ->
     try:
         status, tag = await asked()
         assert status == 200
-        assert (await asked(traceparent=f"{TRACE}-00"))[0] == 200
+        assert (await asked(traceparent=f"{TRACE}-00", x_request_id="seven"))[0] == 200
         assert not told.spans
         assert (await asked(traceparent=f"{TRACE}-01", if_none_match=tag))[0] == 304
         profile[0] = None
@@ -86,6 +92,8 @@ async def test_each_read_is_counted_and_a_recorded_one_has_a_span(told: Told) ->
     finally:
         writer.close()
         await port.stop(1)
-    assert told.counted() == {"hit": 2, "unchanged": 1, "miss": 2}
-    name, parent = f"cached {METHOD}", f"{TRACE}-01"
+    assert told.counted() == {"answered": 2, "unchanged": 1, "left": 2}
+    name, parent = f"read {METHOD}", f"{TRACE}-01"
     assert told.spans == [(name, parent, "304"), (name, parent, "404")]
+    # What a read asks of others belongs to the same request, and to no trace but its own.
+    assert known_as == [("", ""), ("seven", ""), ("", parent), ("", parent)]

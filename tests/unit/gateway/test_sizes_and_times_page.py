@@ -96,7 +96,7 @@ def test_every_size_and_time_of_the_page_is_configured(tmp_path: Path) -> None:
         f"a call (and {_s(MARGIN_SECONDS)} more at the gateway)": _s(settings.call_timeout_seconds),
         **_by_timeout(contract.reachable),
         f"a stream ({', '.join(streams)}) that is silent": _s(stream["idle_timeout"]),
-        "asking a read port for a cached answer": _s(int(cached[1]) / 1000),
+        "asking a read port for an answer": _s(int(cached[1]) / 1000),
         "connecting to a service": _s(accounts["connect_timeout"]),
         f"a health probe, every {_s(probe['interval'])}": _s(probe["timeout"]),
         "failures of an endpoint in a row": str(ejection["consecutive_gateway_failure"]),

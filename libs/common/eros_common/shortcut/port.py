@@ -1,4 +1,4 @@
-"""The port that the gateway asks for cached answers: HTTP/1.1, GET, one request at a time."""
+"""The port that the gateway asks for printed answers: HTTP/1.1, GET, one request at a time."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from eros_common import logging, telemetry
 from eros_common.auth.authenticator import Authenticator
 from eros_common.errors import ErosError
 from eros_common.ids import UserId
+from eros_common.logging import request_id
 from eros_common.server import CannotListen
 
 log = logging.get("shortcut")
 
-Cached = Callable[[UserId, str], Awaitable[bytes | None]]
-"""A person's cached answer to a method, as a ``printer`` printed it, by the query string of the
-request (such as ``limit=5``); None if there is none, or the query is not as it should be."""
+Read = Callable[[UserId, str], Awaitable[bytes | None]]
+"""A person's answer to a method, as a ``printer`` printed it, by the query string of the request
+(such as ``limit=5``); None or an ``ErosError``: the call is to say why there is none."""
 
 _HEAD_END: Final = b"\r\n\r\n"
 _SAMPLED: Final = b"-01"
@@ -35,15 +36,15 @@ _REFUSED: Final = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection:
 
 
 @dataclass(slots=True)
-class _Read:
+class _Method:
     """One method, and what became of its reads: an instrument that is told of each costs as much as
-    all else that is kept of a hit, one that asks when it is read costs nothing."""
+    all else that is kept of a read, one that asks when it is read costs nothing."""
 
     name: str
-    read: Cached
-    hits: int = 0
+    read: Read
+    answered: int = 0
     unchanged: int = 0
-    misses: int = 0
+    left: int = 0
 
 
 class ReadPort:
@@ -53,7 +54,7 @@ class ReadPort:
     """
 
     def __init__(
-        self, listen: str, reads: Mapping[str, Cached], authenticator: Authenticator
+        self, listen: str, reads: Mapping[str, Read], authenticator: Authenticator
     ) -> None:
         host, _, port = listen.rpartition(":")
         try:
@@ -63,7 +64,9 @@ class ReadPort:
                 f"cannot listen on {listen}: the address is in use or not of this machine"
             ) from None
         self.port: int = self._socket.getsockname()[1]
-        self._reads = {path.encode(): _Read(path.lstrip("/"), read) for path, read in reads.items()}
+        self._reads = {
+            path.encode(): _Method(path.lstrip("/"), read) for path, read in reads.items()
+        }
         telemetry.meter().create_observable_counter(
             "eros.shortcut.reads",
             callbacks=[self._counted],
@@ -100,10 +103,10 @@ class ReadPort:
             connection.close()
 
     def _counted(self, _: CallbackOptions) -> Iterable[Observation]:
-        for read in self._reads.values():
-            outcomes = {"hit": read.hits, "unchanged": read.unchanged, "miss": read.misses}
+        for one in self._reads.values():
+            outcomes = {"answered": one.answered, "unchanged": one.unchanged, "left": one.left}
             for outcome, count in outcomes.items():
-                yield Observation(count, {"method": read.name, "outcome": outcome})
+                yield Observation(count, {"method": one.name, "outcome": outcome})
 
     async def _answer(
         self, path: bytes, query: str, authorization: str | None, known: bytes, parent: str
@@ -114,15 +117,16 @@ class ReadPort:
         if not parent:
             return await self._read(found, query, authorization, known)
         begin = time.time()
-        answer = await self._read(found, query, authorization, known)
+        with telemetry.below(parent):
+            answer = await self._read(found, query, authorization, known)
         status = answer[9:12].decode()
         telemetry.note(
-            f"cached {found.name}", parent, begin, time.time(), **{"http.status_code": status}
+            f"read {found.name}", parent, begin, time.time(), **{"http.status_code": status}
         )
         return answer
 
     async def _read(
-        self, found: _Read, query: str, authorization: str | None, known: bytes
+        self, found: _Method, query: str, authorization: str | None, known: bytes
     ) -> bytes:
         try:
             user = await self._authenticator.user(authorization)
@@ -130,18 +134,18 @@ class ReadPort:
         except ErosError:
             body = None  # the call says it better
         if body is None:
-            found.misses += 1
+            found.left += 1
             return _NOTHING
         return _answer(body, found, known)
 
 
-def _answer(body: bytes, read: _Read, known: bytes) -> bytes:
+def _answer(body: bytes, found: _Method, known: bytes) -> bytes:
     # As the gateway does it for answers by a call (lua/etag.lua).
     tag = b'"%08x%08x"' % (zlib.crc32(body), zlib.adler32(body))
     if tag in known:
-        read.unchanged += 1
+        found.unchanged += 1
         return b"HTTP/1.1 304 Not Modified\r\netag: W/%s\r\n\r\n" % tag
-    read.hits += 1
+    found.answered += 1
     head = b"HTTP/1.1 200 OK\r\netag: W/%s\r\ncontent-length: %d\r\n\r\n" % (tag, len(body))
     return head + body
 
@@ -184,7 +188,8 @@ class _Connection(asyncio.Protocol):
         if asked is None or self.task is not None:
             self._refuse()
             return
-        authorization, known, parent = None, b"", ""
+        authorization: str | None = None
+        known, parent, request_of = b"", "", ""
         for line in lines:
             name, colon, value = line.partition(b":")
             if not colon:
@@ -195,12 +200,15 @@ class _Connection(asyncio.Protocol):
                     authorization = value.strip().decode("latin-1")
                 case b"if-none-match":
                     known = value
+                case b"x-request-id":
+                    request_of = value.strip().decode("latin-1")
                 case b"traceparent" if value.endswith(_SAMPLED):
                     parent = value.strip().decode("latin-1")
                 case b"content-length" | b"transfer-encoding":
                     self._refuse()
                     return
         query = (asked[2] or b"").decode("latin-1")
+        request_id.set(request_of)  # the task takes it along
         self.task = asyncio.create_task(
             self._respond(asked[1], query, authorization, known, parent)
         )
