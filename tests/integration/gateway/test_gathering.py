@@ -154,6 +154,25 @@ async def test_nothing_stays_where_nobody_comes_after(edge: Edge) -> None:
     await edge.logs.until(lambda: phone.arrived >= 20)
 
 
+async def test_whoever_waits_for_the_clock_waits_as_long_as_it_holds(edge: Edge) -> None:
+    phone = Phone(edge)
+    await phone.beat(3)
+    known, began = len(phone.gathered), time.monotonic()
+    await phone.beat(10)
+    took = time.monotonic() - began
+    # Each has the thread for itself: it is answered when it was sent.
+    assert took >= 0.029 * (len(phone.gathered) - known)
+
+
+async def test_a_read_that_nobody_follows_leaves_nothing_behind(edge: Edge) -> None:
+    phone = Phone(edge)
+    await phone.beat(3)
+    for _ in range(20):
+        await edge.call("GET", f"{API}/matches/daily", headers=phone.headers)
+    # No request any more.
+    await edge.logs.until(lambda: phone.arrived >= 3 + 20)
+
+
 async def test_who_hangs_up_while_waiting_is_not_forgotten(edge: Edge) -> None:
     phone = Phone(edge)
     await phone.beat(3)

@@ -13,7 +13,8 @@
 --
 -- A script has no timer, and a thread without requests runs no script. Whoever holds the first one
 -- therefore waits for the listener "clock", which answers late. If that client hangs up meanwhile,
--- the next heartbeat or read sends.
+-- the next heartbeat or read sends. Reads leave what they hold to those that end after them; the last
+-- one waits for a moment in which others may begin.
 local HOLD_MS, LATE_MS, ANSWER_MS, GIVE_UP_MS = 30, 45, 250, 600
 -- Longer than a read of what is cached is waited for.
 local READ_MS = 300
@@ -30,7 +31,15 @@ local LENGTH_OF_ID = 36
 -- So many are held at most: what is on its way and what is held meanwhile are one message where the
 -- first did not come, and activity takes a megabyte, which is 12,000 of them.
 local MOST_HELD = 5000
-local CLOCK = {[":method"] = "GET", [":path"] = "/", [":authority"] = "clock"}
+local function clock(ms)
+  return {
+    [":method"] = "GET",
+    [":path"] = "/",
+    [":authority"] = "clock",
+    ["x-envoy-fault-delay-request"] = tostring(ms),
+  }
+end
+local HELD, MOMENT = clock(HOLD_MS), clock(5)
 local SIGNS = {
   [":method"] = "POST",
   [":path"] = "/eros.activity.v1.EdgeService/TakeSigns",
@@ -167,7 +176,7 @@ end
 local function send_in_time(handle, now)
   if awaited then return end
   awaited = true
-  handle:httpCall("clock", CLOCK, nil, ANSWER_MS)
+  handle:httpCall("clock", HELD, nil, ANSWER_MS)
   send_held(handle, handle:timestamp())
 end
 
@@ -177,7 +186,6 @@ local function is_late(now)
     or (flying and since(now, flown_at) >= ANSWER_MS + LATE_MS)
 end
 
--- Reads do not wait for the clock: they take their time anyway.
 local function read_begins(now)
   reads = reads + 1
   under_way[reads] = now
@@ -188,5 +196,14 @@ local function read_ends(handle, read)
   under_way[read] = nil
   if not held[1] and not flying then return end
   local now = handle:timestamp()
-  if is_late(now) or not others_will(now) then send_held(handle, now) end
+  if not is_late(now) then
+    if not held[1] or others_will(now) then return end
+    if since(now, held_at) < HOLD_MS then
+      awaited = true
+      handle:httpCall("clock", MOMENT, nil, ANSWER_MS)
+      awaited, now = false, handle:timestamp()
+      if not held[1] or others_will(now) then return end
+    end
+  end
+  send_held(handle, now)
 end
