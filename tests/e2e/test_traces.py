@@ -72,14 +72,14 @@ async def test_nothing_that_a_person_wrote_is_in_traces_or_metrics(
 async def test_a_read_is_one_trace(ana: Person, collector: Collector) -> None:
     # What a client says of its own trace is not believed: this one would not be recorded.
     ana.headers["traceparent"] = f"00-{'a' * 32}-{'b' * 16}-00"
-    await ana.get("/users/profile")
-    service = "eros-accounts eros.accounts.v1.AccountsService/GetProfile"
+    await ana.get("/matches/mutual")
+    service = "eros-matcher eros.matcher.v1.MatcherService/ListMutualMatches"
     spans = await collector.trace_with("eros-gateway ingress", service)
     assert spans[service].parent == spans["eros-gateway ingress"].id
     assert spans[service].trace != "a" * 32
 
 
-async def test_a_cached_read_is_one_trace_too(ana: Person, collector: Collector) -> None:
+async def test_a_read_by_the_short_way_is_one_trace_too(ana: Person, collector: Collector) -> None:
     await ana.get("/users/profile")
     # What was asked before, and found nothing, may still be on its way to the collector.
     since = time.time()
