@@ -36,6 +36,17 @@ HALT = {
     "leftMs": 9.5,
     "killed": False,
 }
+#: Draws so many seconds, one after the other; the longest time between two samples, in ms.
+WATCH = """seconds => {
+  const real = Date.now;
+  let now = real();
+  history = [];
+  Date.now = () => now;
+  for (let second = 0; second < seconds; second++) { now += 1000; drawPeople([4, 3, 2, 1]); }
+  Date.now = real;
+  const until = [...history.slice(1).map((s) => s.at), now];
+  return Math.max(now - seconds * 1000 + 1000 - history[0].at, ...history.map((s, i) => until[i] - s.at));
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -232,13 +243,28 @@ async def test_in_a_browser(
         assert "durable after 21.4 ms" in words
         assert "row left the computation after 9.5 ms" in words
 
+        # Whoever watches for long sees all of it.
+        longest = await page.evaluate(WATCH, 600)
+        assert longest <= 60_000
+
         await page.set_viewport_size({"width": 390, "height": 844})
         # Nothing is wider than the phone.
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         await page.screenshot(path=shots / "console-phone.png", full_page=True)
 
+        # Who is not signed out is told so.
+        await page.route("**/console/session", lambda route: route.abort())
+        await page.click("#sign-out")
+        await page.locator("#sign-out", has_text="failed").wait_for()
+        assert await page.locator("#night").is_visible()
+        await page.unroute("**/console/session")
         await page.click("#sign-out")
         await page.wait_for_selector("#sign-in input[name=email]")
+        await page.route("**/console/session", lambda route: route.abort())
+        await page.fill("input[name=email]", admin.email)
+        await page.fill("input[name=password]", PASSWORD)
+        await page.keyboard.press("Enter")
+        await page.locator("#sign-in-fault", has_text="no answer").wait_for()
         await chromium.close()
     assert not faults
 

@@ -2,7 +2,7 @@
 "use strict";
 
 const $ = (id) => document.getElementById(id);
-const DAY = 24 * 3600e3;
+const DAY = 24 * 3600e3, KEPT_EVERY = 30e3;
 const KINDS = { JOB_KIND_ANALYZE: "analyze", JOB_KIND_SCORE: "score", JOB_KIND_MATCH: "match", JOB_KIND_PREPARE: "prepare", JOB_KIND_LEARN: "learn" };
 const DOES = { analyze: "looking at profiles", score: "light scoring", match: "matching", prepare: "preparing for the assistant", learn: "learning" };
 const REASONS = { WOKE: "woke", PAUSED: "pause", WINDOW: "window closed", FENCED: "fenced", DRAIN: "worker left", DELETED: "account gone", YIELDED: "made room" };
@@ -16,7 +16,7 @@ const LEGS = ["heard of by the scheduler", "sent", "at the worker", "durable", "
 const PROMISE_MS = 50;
 const peopleChart = new PeopleChart($("people-chart"), PHASES.map(([name]) => name));
 // Of the halts: all that were drawn, and those whose words are open.
-let source = null, history = [], latest = null, seen = null, open = new Set();
+let source = null, history = [], kept = 0, latest = null, seen = null, open = new Set();
 
 function element(name, className, text) {
   const made = document.createElement(name);
@@ -49,10 +49,11 @@ function drawPeople(people) {
     item.append(element("div", "", name), element("div", "count", people.length ? people[phase].toLocaleString() : "–"), element("div", "what", what), element("div", "share", share));
     return item;
   }));
-  if (people.length) history.push({ at: Date.now(), people });
   const now = Date.now();
-  // A second apart for as long as one looks, a minute apart before: keep it light.
-  history = history.filter((s, i) => s.at > now - DAY && (i % 10 === 0 || s.at > now - 300e3 || s.kept));
+  // Each second of the last minutes, of the day only some: keep it light.
+  if (people.length) history.push({ at: now, people, kept: now - kept >= KEPT_EVERY });
+  if (history.at(-1)?.kept) kept = history.at(-1).at;
+  history = history.filter((s) => s.at > now - DAY && (s.kept || s.at > now - 300e3));
   const from = Math.max(now - DAY, Math.min(now - 120e3, history.length ? history[0].at : now));
   peopleChart.draw(history, from, now);
 }
@@ -237,8 +238,9 @@ function draw(message) {
 
 // ---- session
 
+// Where nobody answers, as if somebody had said so.
 async function post(path, body, method = "POST") {
-  return fetch(path, { method, headers: { "content-type": "application/json" }, body: body && JSON.stringify(body) });
+  return fetch(path, { method, headers: { "content-type": "application/json" }, body: body && JSON.stringify(body) }).catch(() => new Response(null, { status: 503 }));
 }
 
 function show(signedIn) {
@@ -281,8 +283,11 @@ $("sign-in").addEventListener("submit", async (event) => {
 });
 
 $("sign-out").addEventListener("click", async () => {
+  const answer = await post("/console/session", undefined, "DELETE");
+  const over = answer.ok || answer.status === 401;
+  $("sign-out").textContent = over ? "Sign out" : "Sign out failed: try again";
+  if (!over) return;
   source?.close();
-  await post("/console/session", undefined, "DELETE");
   show(false);
 });
 
