@@ -45,7 +45,8 @@ WATCH = """seconds => {
   for (let second = 0; second < seconds; second++) { now += 1000; drawPeople([4, 3, 2, 1]); }
   Date.now = real;
   const until = [...history.slice(1).map((s) => s.at), now];
-  return Math.max(now - seconds * 1000 + 1000 - history[0].at, ...history.map((s, i) => until[i] - s.at));
+  const begin = now - seconds * 1000 + 1000;
+  return Math.max(history[0].at - begin, ...history.map((s, i) => until[i] - s.at));
 }"""
 
 

@@ -7,6 +7,7 @@ import pty
 import re
 import signal
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -45,7 +46,12 @@ def left_of(processes: set[int]) -> set[int]:
 
 
 def test_it_serves_says_so_twice_and_stops_in_order(data_dir: Path) -> None:
-    with cli.up(data_dir) as command:
+    # With a night clock as it was asked for.
+    night = {
+        "EROS_NIGHT_EPOCH": "2031-05-04T00:00:00+00:00",
+        "EROS_NIGHT_T0": datetime.now(UTC).isoformat(),
+    }
+    with cli.up(data_dir, **night) as command:
         assert command.stdout is not None
         url = cli.until_serving(command.stdout)
         person = {"email": "ann@example.org", "password": "a good long password", "name": "Ann"}
@@ -68,6 +74,7 @@ def test_it_serves_says_so_twice_and_stops_in_order(data_dir: Path) -> None:
         jobs = cli.run(data_dir, "jobs")
         assert jobs.returncode == 0, jobs.stderr
         assert answer.json()["userId"][:8] in jobs.stdout
+        assert "Night clock 2031-05-04" in jobs.stdout
 
         processes = running_in(data_dir)
         command.send_signal(signal.SIGTERM)

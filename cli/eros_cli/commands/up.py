@@ -37,9 +37,10 @@ async def _serve(console: Console) -> None:
     from eros_cli.night_clock import kept_clock
 
     data = DataDir.default(os.environ)
-    options = MeshOptions(
-        data_dir=data.root, fixed_ports=True, night=kept_clock(data, datetime.now(UTC))
-    )
+    # Whoever names a night clock has it; else it goes on from where it was.
+    named = {name: value for name, value in os.environ.items() if name.startswith("EROS_NIGHT_")}
+    night = None if named else kept_clock(data, datetime.now(UTC))
+    options = MeshOptions(data_dir=data.root, fixed_ports=True, night=night, settings=named)
     async with Mesh(options, ConsoleReport(console)) as mesh:
         console.print(
             f"\nEROS serves at [bold]{mesh.url}/api/v1[/bold]  (logs in {mesh.data.logs}; "

@@ -104,6 +104,8 @@ class Postgres:
             stop_signal=signal.SIGINT,
             death_signal=signal.SIGINT,
             stop_seconds=30.0,
+            # After a crash it reads up to 2 GB of its log again, and would begin anew each time.
+            ready_seconds=600.0,
             account=account_to_run_as(),
         )
 

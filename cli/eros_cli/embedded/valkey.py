@@ -71,6 +71,8 @@ class Valkey:
             directory=self.directory,
             # Valkey answers SIGTERM by writing what it has and leaving.
             death_signal=signal.SIGTERM,
+            # As long as it reads its append-only file.
+            ready_seconds=600.0,
         )
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from eros_cli.paths import CHECKOUT
 VARIABLE = "EROS_DATA_DIR"
 #: `sun_path` of unix(7) holds 108 bytes with its terminating zero.
 _LONGEST_SOCKET_PATH = 107
+_LARGEST_LOG_BYTES = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,18 @@ class DataDir:
         """Those of the last run stay, as `.log.1`."""
         for log in self.logs.glob("*.log"):
             log.rename(log.with_name(f"{log.name}.1"))
+
+    def shorten_logs(self, most: int = _LARGEST_LOG_BYTES) -> None:
+        """Those larger than that begin anew, and what they were stays as `.log.1`, where there is
+        room for it. Programs append to theirs and notice nothing. Blocks while it copies."""
+        for log in self.logs.glob("*.log"):
+            if log.stat().st_size > most:
+                old = log.with_name(f"{log.name}.1")
+                try:
+                    shutil.copyfile(log, old)
+                except OSError:
+                    old.unlink(missing_ok=True)
+                os.truncate(log, 0)
 
     @property
     def lock(self) -> Path:

@@ -25,6 +25,8 @@ from eros_cli.mesh.state import sole_supervisor
 from eros_cli.mesh.stores import choose_stores
 from eros_cli.mesh.temporary import temporary_data_dir
 
+_LOGS_EVERY_SECONDS = 60.0
+
 
 class Mesh:
     """`async with Mesh(MeshOptions(...)) as mesh:`; everything serves once it is entered.
@@ -145,6 +147,8 @@ class Mesh:
         data.create()
         self._stack.enter_context(sole_supervisor(data))
         data.put_old_logs_aside()
+        logs = asyncio.create_task(_keep_logs_short(data), name="keep-logs-short")
+        self._stack.callback(logs.cancel)
         addresses = choose_addresses(self.options)
         stores = choose_stores(self.options, data, addresses)
         self._plan = plan = Plan(self.options, data, addresses, stores)
@@ -196,3 +200,10 @@ class Mesh:
 
     def _publish_state(self) -> None:
         publish_state(self.plan, self._keepers)
+
+
+async def _keep_logs_short(data: DataDir) -> None:
+    """For ever: a mesh that serves for months must not fill the disk."""
+    while True:
+        await asyncio.sleep(_LOGS_EVERY_SECONDS)
+        await asyncio.to_thread(data.shorten_logs)

@@ -149,3 +149,30 @@ def test_what_a_killed_supervisor_left_in_the_temporary_folder_is_removed(
             left = {path.name for path in tmp_path.iterdir()}
             assert left == {running.root.name, starting.name, another.root.name}
     assert {path.name for path in tmp_path.iterdir()} == {starting.name}
+
+
+def test_a_log_that_has_grown_begins_anew_under_who_writes_it(data: DataDir) -> None:
+    log, small = data.logs / "envoy.log", data.logs / "small.log"
+    small.write_text("little")
+    with log.open("ab") as writer:
+        writer.write(b"x" * 1000)
+        writer.flush()
+        data.shorten_logs(most=500)
+        writer.write(b"goes on")
+    assert log.read_bytes() == b"goes on"
+    assert log.with_name("envoy.log.1").read_bytes() == b"x" * 1000
+    assert small.read_text() == "little"
+    assert not small.with_name("small.log.1").exists()
+
+
+def test_where_there_is_no_room_a_log_begins_anew_all_the_same(
+    data: DataDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("eros_cli.mesh.data_dir.shutil.copyfile", full)
+    log = data.logs / "envoy.log"
+    log.write_bytes(b"x" * 1000)
+    data.shorten_logs(most=500)
+    assert log.read_bytes() == b""
