@@ -47,11 +47,8 @@ def left_of(processes: set[int]) -> set[int]:
 
 def test_it_serves_says_so_twice_and_stops_in_order(data_dir: Path) -> None:
     # With a night clock as it was asked for.
-    night = {
-        "EROS_NIGHT_EPOCH": "2031-05-04T00:00:00+00:00",
-        "EROS_NIGHT_T0": datetime.now(UTC).isoformat(),
-    }
-    with cli.up(data_dir, **night) as command:
+    epoch, now = "2031-05-04T00:00:00+00:00", datetime.now(UTC).isoformat()
+    with cli.up(data_dir, EROS_NIGHT_EPOCH=epoch, EROS_NIGHT_T0=now) as command:
         assert command.stdout is not None
         url = cli.until_serving(command.stdout)
         person = {"email": "ann@example.org", "password": "a good long password", "name": "Ann"}
