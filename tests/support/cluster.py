@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -14,6 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from eros_cli.embedded.valkey import binary
+from eros_cli.mesh.ports import Ports
 
 PRIMARIES: Final = 3
 SLOTS: Final = 16384
@@ -78,7 +78,7 @@ class Node:
 
     async def ready(self) -> None:
         """Waits until the node answers."""
-        async with asyncio.timeout(10), self.client() as client:
+        async with asyncio.timeout(30), self.client() as client:
             while True:
                 with suppress(RedisConnectionError):
                     await client.ping()
@@ -90,8 +90,8 @@ class ValkeyCluster:
     """Call ``start`` first."""
 
     def __init__(self, folder: Path) -> None:
-        with ExitStack() as stack:
-            ports = [_port(stack) for _ in range(2 * PRIMARIES)]
+        free = Ports()
+        ports = [free.free() for _ in range(2 * PRIMARIES)]
         size = -(-SLOTS // PRIMARIES)
         self.nodes = [
             Node(
@@ -142,10 +142,3 @@ async def valkey_cluster(folder: Path) -> AsyncIterator[ValkeyCluster]:
         yield cluster
     finally:
         await cluster.stop()
-
-
-def _port(stack: ExitStack) -> int:
-    probe = stack.enter_context(socket.socket())
-    probe.bind(("127.0.0.1", 0))
-    port: int = probe.getsockname()[1]
-    return port

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,13 +10,16 @@ from pathlib import Path
 from redis.asyncio import Redis
 
 from eros_cli.embedded.valkey import Valkey
+from eros_cli.mesh.ports import Ports
 
 
 class OwnValkey:
     """Keeps its port over restarts, and its data if durable."""
 
     def __init__(self, folder: Path, *, durable: bool) -> None:
-        self._server = Valkey(folder / "data", _free_port(), folder / "password", durable)
+        # None of outgoing connections: who looks for it while it is away could take it.
+        port = Ports().free()
+        self._server = Valkey(folder / "data", port, folder / "password", durable)
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -54,10 +56,3 @@ async def own_valkey(folder: Path, *, durable: bool = True) -> AsyncIterator[Own
         yield valkey
     finally:
         await valkey.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -115,7 +115,9 @@ async def test_who_holds_all_connections_shuts_nobody_of_the_inside_out(tmp_path
         for _ in range(40):
             _, writer = await asyncio.open_connection("127.0.0.1", edge.port)
             held.enter_context(closing(writer))
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{edge.port}") as stranger:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{edge.port}", trust_env=False
+        ) as stranger:
             with pytest.raises(httpx.TransportError):
                 await stranger.get("/health")
         async with httpx.AsyncClient(base_url=f"http://{where}", trust_env=False) as inside:
