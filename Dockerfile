@@ -7,6 +7,8 @@ ARG PYTHON=docker.io/library/python:3.13.9-slim-bookworm
 
 FROM ${PYTHON} AS base
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PYTHONPATH=/app PATH=/venv/bin:$PATH
+# A container sees every core of its machine, however few are its own: no thread for each of them.
+ENV OPENBLAS_NUM_THREADS=1
 RUN groupadd --gid 10001 eros && useradd --uid 10001 --gid eros --no-create-home --home /tmp eros
 WORKDIR /app
 

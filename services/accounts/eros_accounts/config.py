@@ -35,6 +35,7 @@ class AccountsSettings(ServiceSettings, DatabaseSettings, NightSettings):
     hash_passes: int = Field(2, ge=1)
     hash_memory_kib: int = Field(19456, ge=8)
     hash_threads: int = Field(default_factory=lambda: max(1, (os.cpu_count() or 1) // 2), ge=1)
+    """How many passwords are hashed at once; by default on half of the machine's cores."""
     hash_queue: int = Field(32, ge=0)
     """How many passwords may wait for a thread."""
     cache_timeout_seconds: PositiveFloat = 0.1

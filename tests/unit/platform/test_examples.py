@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from eros_cli import manifests
-from tests.unit.platform.manifests import containers, needs_builder, overlay
+from eros_cli.paths import CHECKOUT
+from tests.unit.platform.manifests import containers, needs_builder, overlay, settings_of
 
 EXAMPLES = manifests.FOLDER / "examples"
 BY_HAND = ("secrets.yaml", "public.yaml")
@@ -108,3 +109,38 @@ def test_whoever_reads_an_address_has_the_certificate_that_it_names() -> None:
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.yaml")), ids=lambda file: file.name)
 def test_kubernetes_takes_them(file: Any) -> None:
     assert manifests.refused(file.read_text("utf-8"), file.name) == []
+
+
+def _pool(container: str) -> int:
+    size: int = settings_of(container).model_fields["database_pool_size"].default
+    return size
+
+
+@needs_builder
+def test_postgres_takes_as_many_connections_as_there_can_be() -> None:
+    """Of all pods that the autoscalers may make, and one more of each while it is replaced."""
+    a_pod = {
+        **{name: _pool(name) for name in ("accounts", "matcher", "assistant")},
+        "scheduler": 2 * _pool("scheduler"),
+        # One for halts, two of the helpers that build a market, learn or publish.
+        "worker": _pool("worker") + 1 + 2,
+        "gateway": 1,
+        "migrations": 1,
+    }
+    pods: dict[str, int] = {}
+    for one in overlay("production"):
+        name, spec = one["metadata"]["name"], one.get("spec", {})
+        if one["kind"] == "Deployment":
+            pods.setdefault(name, spec.get("replicas", 0))
+        elif one["kind"] == "HorizontalPodAutoscaler":
+            pods[name] = spec["maxReplicas"]
+        elif one["kind"] == "ScaledObject":
+            pods[spec["scaleTargetRef"]["name"]] = spec["maxReplicaCount"]
+    who = {c.workload for c in containers("production") if "DATABASE_URL" in c.settings}
+    assert {name.partition("-")[0] for name in who} == a_pod.keys()
+    needed = sum((pods.get(name, 0) + 1) * count for name, count in a_pod.items())
+    (cluster,) = [one for one in objects("postgres.yaml") if one["kind"] == "Cluster"]
+    allowed = int(cluster["spec"]["postgresql"]["parameters"]["max_connections"])
+    assert needed <= 0.95 * allowed
+    stated = (CHECKOUT / "docs/scaling.md").read_text("utf-8")
+    assert f"that is {needed - 1:,}:" in stated

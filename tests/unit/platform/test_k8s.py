@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from eros_accounts.config import AccountsSettings
 from eros_cli import manifests
 from eros_cli.paths import CHECKOUT
 from eros_common import config
@@ -347,3 +348,13 @@ def test_an_unknown_field_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         manifests, "build", lambda _: "apiVersion: v1\nkind: Service\nspec: {clusterIp: None}\n"
     )
     assert manifests.validate("overlays/local")
+
+
+def test_passwords_are_hashed_within_what_accounts_may_take() -> None:
+    """Whatever the cores of the node."""
+    accounts = of("accounts")
+    threads = int(accounts.settings["EROS_HASH_THREADS"])
+    limits = accounts.spec["resources"]["limits"]
+    assert threads < int(limits["cpu"]), "one is left to answer"
+    memory = AccountsSettings.model_fields["hash_memory_kib"].default / 1024
+    assert threads * memory < 0.25 * int(limits["memory"].removesuffix("Mi"))
