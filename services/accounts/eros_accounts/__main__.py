@@ -31,6 +31,7 @@ from eros_common.auth import Revocations
 from eros_common.cache_reads import CacheReads
 from eros_common.config import SettingsFault
 from eros_common.lifecycle import App, main
+from eros_common.owed_drops import OwedDrops
 from eros_common.redis import open_redis
 from eros_common.shielded import Shield
 
@@ -66,6 +67,9 @@ async def compose(app: App[AccountsSettings]) -> None:
     )
     reads = CacheReads(cache_redis, clock)
     cache = ValkeyProfileCache(cache_redis, clock, reads, PostgresCacheDrops(database))
+    owed = OwedDrops(
+        pool, "accounts.cache_drops", cache.drop_owed, clock, settings.cache_drop_seconds
+    )
     app.background("accounts.cache", cache.run)
     app.background("accounts.cache_reads", reads.run)
     activity_redis = await app.enter(open_redis(settings.activity_redis_url, app=app.name))
@@ -98,10 +102,10 @@ async def compose(app: App[AccountsSettings]) -> None:
         shield,
         settings.lifetimes,
     )
-    housekeeping = Housekeeping(sign_in, leaving, cache, clock, settings.cache_drop_seconds)
+    housekeeping = Housekeeping(sign_in, leaving, clock)
     app.background("accounts.erase", housekeeping.erase)
     app.background("accounts.announce", housekeeping.announce)
-    app.background("accounts.cache_drops", housekeeping.drop_late)
+    app.background("accounts.cache_drops", owed.run)
     app.background("accounts.sweep", housekeeping.sweep)
     profiles = Profiles(PostgresProfiles(database), cache, clock, shield)
     app.serve(

@@ -1,5 +1,4 @@
-"""What is done beside the requests: ended sessions told again, expired rows swept, cached profiles
-dropped late."""
+"""What is done beside the requests: ended sessions told again, traces removed, old rows swept."""
 
 from __future__ import annotations
 
@@ -8,7 +7,6 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from eros_accounts.leaving import Leaving
-from eros_accounts.ports import ProfileCache
 from eros_accounts.signin import SignIn
 from eros_common import logging
 from eros_common.clocks import Clock
@@ -22,21 +20,12 @@ log = logging.get("accounts.housekeeping")
 
 
 class Housekeeping:
-    """Four loops that outlive an absent database or Valkey."""
+    """Three loops that outlive an absent database or Valkey."""
 
-    def __init__(
-        self,
-        sign_in: SignIn,
-        leaving: Leaving,
-        cache: ProfileCache,
-        clock: Clock,
-        cache_drop_seconds: float,
-    ) -> None:
+    def __init__(self, sign_in: SignIn, leaving: Leaving, clock: Clock) -> None:
         self._sign_in = sign_in
         self._leaving = leaving
-        self._cache = cache
         self._clock = clock
-        self._cache_drop_seconds = cache_drop_seconds
 
     async def announce(self) -> None:
         """Tells of ended sessions again and again; a background task."""
@@ -55,16 +44,6 @@ class Housekeeping:
                 await self._leaving.sweep()
             except Unavailable as error:
                 log.warning("erase_failed", error=str(error))
-
-    async def drop_late(self) -> None:
-        """Drops cached profiles that could not be dropped in time, again and again; a background
-        task."""
-        while True:
-            await self._clock.sleep(self._cache_drop_seconds)
-            try:
-                await self._cache.drop_late()
-            except (RedisError, OSError, Unavailable) as error:
-                log.warning("cache_drops_wait", error=str(error))
 
     async def sweep(self) -> None:
         """Sweeps again and again, in pieces until nothing is left; a background task."""

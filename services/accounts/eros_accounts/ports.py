@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -240,21 +240,12 @@ class ProfileCache(Protocol):
         cache nor the database can be told: an old profile may be seen for some time."""
         ...
 
-    async def drop_late(self) -> None:
-        """Makes up for what any process owes. Raises ``Unavailable``, and
-        ``redis.exceptions.RedisError`` if the cache went away on the way."""
-        ...
-
 
 class CacheDrops(Protocol):
     """Drops that are owed to the cache, kept in the database: whichever process reaches the cache
     makes up for them. Raise ``Unavailable``."""
 
     async def owe(self, user_id: UserId, version: int) -> None: ...
-
-    async def take(self, drop: Callable[[Sequence[tuple[UserId, int]]], Awaitable[None]]) -> int:
-        """Has some of them dropped; how many. If ``drop`` raises they are still owed."""
-        ...
 
 
 class Throttle(Protocol):

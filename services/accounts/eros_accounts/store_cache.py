@@ -23,6 +23,7 @@ from eros_common import logging
 from eros_common.cache_reads import CacheReads
 from eros_common.clocks import Clock
 from eros_common.ids import UserId
+from eros_common.owed_drops import Owed
 from eros_common.redis import Valkey
 from eros_common.shortcut.gathering import GatheredGets
 
@@ -103,10 +104,16 @@ class ValkeyProfileCache:
                 return
         await self._drops.owe(user_id, version)
 
-    async def drop_late(self) -> None:
-        if not self.is_away():
-            while taken := await self._drops.take(self._drop_all):
-                log.info("dropped_late", profiles=taken)
+    async def drop_owed(self, rows: Owed) -> bool:
+        """What any process owes, by the rows that owe it. False where the cache does not answer."""
+        if self.is_away():
+            return False
+        try:
+            await self._drop_all([(row["user_id"], row["version"]) for row in rows])
+        except (RedisError, OSError) as error:
+            self._lost(error)
+            return False
+        return True
 
     async def run(self) -> None:
         """Brings the cache back for ever, whenever it was lost; a background task."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 from eros.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
@@ -33,6 +32,7 @@ from eros_common import logging, postgres
 from eros_common.cache_reads import CacheReads
 from eros_common.errors import Unavailable
 from eros_common.lifecycle import App, main
+from eros_common.owed_drops import OwedDrops
 from eros_common.redis import open_redis
 from eros_common.shielded import Shield
 
@@ -110,14 +110,21 @@ async def compose(app: App[AssistantSettings]) -> None:
         app.stack.callback(gc.unfreeze)
         log.info("ready", model=model is not None, translates=translator.supported())
 
+    async def sweep() -> None:
+        while True:
+            await clock.sleep(_SWEEP_SECONDS)
+            try:
+                await use.sweep(clock.wall())
+            except Unavailable as error:
+                log.warning("sweep_waits", error=error.message)
+
     app.on_warm(warm)
     app.background("assistant.touching", touching.run)
-    app.background(
-        "assistant.cache_drops", _every(app, settings.cache_drop_seconds, talking.drop_late)
+    owed = OwedDrops(
+        pool, "assistant.cache_drops", cache.drop_owed, clock, settings.cache_drop_seconds
     )
-    app.background(
-        "assistant.model_use", _every(app, _SWEEP_SECONDS, lambda: use.sweep(clock.wall()))
-    )
+    app.background("assistant.cache_drops", owed.run)
+    app.background("assistant.model_use", sweep)
     app.serve(
         add_AssistantServiceServicer_to_server,
         AssistantServicer(
@@ -159,22 +166,6 @@ def _model(app: App[AssistantSettings], use: PostgresModelUse) -> LanguageModel 
         breaker=Breaker(app.clock.monotonic, rest_seconds=settings.assistant_llm_rest_seconds),
         clock=app.clock,
     )
-
-
-def _every(
-    app: App[AssistantSettings], seconds: float, work: Callable[[], Awaitable[None]]
-) -> Callable[[], Awaitable[None]]:
-    """The work again and again; an absent database ends it not."""
-
-    async def run() -> None:
-        while True:
-            await app.clock.sleep(seconds)
-            try:
-                await work()
-            except Unavailable as error:
-                log.warning("waits", error=error.message)
-
-    return run
 
 
 if __name__ == "__main__":

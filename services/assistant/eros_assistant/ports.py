@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -58,19 +58,11 @@ class ConversationCache(Protocol):
         """False where the cache did not answer: the drop is owed."""
         ...
 
-    async def delete(self, drops: Iterable[tuple[UserId, ConversationId]]) -> bool:
-        """Delete what is owed; the nil id means what was prepared."""
-        ...
-
 
 class CacheDrops(Protocol):
     """Drops that are owed to the cache, kept in the database."""
 
     async def owe(self, user: UserId, conversation: ConversationId) -> None: ...
-
-    async def owed(self, limit: int) -> list[tuple[UserId, ConversationId]]: ...
-
-    async def settled(self, drops: Sequence[tuple[UserId, ConversationId]]) -> None: ...
 
 
 class PreparedAnswers(Protocol):

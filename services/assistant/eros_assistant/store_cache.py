@@ -8,7 +8,7 @@ long as such a reader can be on its way, and an older fill is refused.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from redis.exceptions import RedisError
@@ -18,6 +18,7 @@ from eros_assistant.domain.conversations import ConversationId
 from eros_common import logging
 from eros_common.cache_reads import CacheReads
 from eros_common.ids import UserId
+from eros_common.owed_drops import Owed
 from eros_common.redis import Valkey
 
 log = logging.get("assistant.cache")
@@ -89,13 +90,17 @@ class ValkeyConversations:
         )
         return done is not None
 
-    async def delete(self, drops: Iterable[tuple[UserId, ConversationId]]) -> bool:
+    async def drop_owed(self, rows: Owed) -> bool:
+        """What the cache could not forget, or whose person was deleted, by the rows that owe it.
+        The nil id means what was prepared. False where the cache does not answer."""
         keys = [
-            _key(user, conversation) if conversation.int else prepared_key(user)
-            for user, conversation in drops
+            _key(row["user_id"], row["conversation_id"])
+            if row["conversation_id"].int
+            else prepared_key(row["user_id"])
+            for row in rows
         ]
         self._resting_until = 0.0
-        return await self._try("delete", lambda: self._client.delete(*keys)) is not None
+        return await self._try("drop_owed", lambda: self._client.delete(*keys)) is not None
 
     async def _read(self, name: str, key: str) -> bytes | None:
         found = await self._try("get", lambda: self._client.get(key))

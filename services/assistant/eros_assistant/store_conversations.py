@@ -121,7 +121,7 @@ class PostgresConversations:
 
 
 class PostgresCacheDrops:
-    """Cached conversations that must still be deleted."""
+    """See `eros_assistant.ports.CacheDrops`."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
@@ -132,22 +132,6 @@ class PostgresCacheDrops:
                 "INSERT INTO assistant.cache_drops VALUES ($1, $2) ON CONFLICT DO NOTHING",
                 user,
                 conversation,
-            )
-
-    async def owed(self, limit: int) -> list[tuple[UserId, ConversationId]]:
-        with reached():
-            rows = await self._pool.fetch("SELECT * FROM assistant.cache_drops LIMIT $1", limit)
-        return [(UserId(row["user_id"]), ConversationId(row["conversation_id"])) for row in rows]
-
-    async def settled(self, drops: Sequence[tuple[UserId, ConversationId]]) -> None:
-        with reached():
-            await self._pool.execute(
-                """
-                DELETE FROM assistant.cache_drops d USING unnest($1::uuid[], $2::uuid[]) s(u, c)
-                WHERE d.user_id = s.u AND d.conversation_id = s.c
-                """,
-                [user for user, _ in drops],
-                [conversation for _, conversation in drops],
             )
 
 

@@ -20,7 +20,6 @@ from eros_common.ids import UserId
 from eros_common.shielded import Shield
 
 PAGE: Final = 50
-_DROPS_AT_ONCE: Final = 500
 
 
 class Talking:
@@ -73,12 +72,6 @@ class Talking:
         if usual:
             await self._cache.fill(user, conversation, page.revision, data)
         return data, False
-
-    async def drop_late(self) -> None:
-        """Deletes what the cache could not forget, or whose person was deleted."""
-        owed = await self._drops.owed(_DROPS_AT_ONCE)
-        if owed and await self._cache.delete(owed):
-            await self._drops.settled(owed)
 
     async def _keep(self, user: UserId, conversation: ConversationId | None, text: str) -> Turn:
         turn = await self._conversations.say(user, conversation, text, self._clock.wall())

@@ -17,6 +17,7 @@ from eros_common.cache_reads import CacheReads
 from eros_common.errors import from_rpc_error
 from eros_common.ids import UserId, user_id_from_bytes
 from eros_common.lifecycle import App, main
+from eros_common.owed_drops import OwedDrops
 from eros_common.redis import open_redis
 from eros_matcher import store_cache
 from eros_matcher.accounts import AccountsProfiles
@@ -116,16 +117,8 @@ async def compose(app: App[MatcherSettings]) -> None:
             except (*postgres.AWAY, NoModelError) as error:
                 log.warning("previews_stay", error=repr(error))
 
-    async def drop_late() -> None:
-        while True:
-            await clock.sleep(settings.cache_drop_seconds)
-            try:
-                await actions.drop_late()
-            except postgres.AWAY as error:
-                log.warning("cache_drops_wait", error=repr(error))
-
     async def forget() -> None:
-        # Not with the above: a walk over all that is stored may take minutes.
+        # Not with owed drops: a walk over all that is stored may take minutes.
         while True:
             await clock.sleep(settings.cache_drop_seconds)
             try:
@@ -141,7 +134,10 @@ async def compose(app: App[MatcherSettings]) -> None:
 
     app.on_warm(warm)
     app.background("matcher.previews", refresh_previews)
-    app.background("matcher.cache_drops", drop_late)
+    owed = OwedDrops(
+        pool, "matcher.cache_drops", cache.drop_owed, clock, settings.cache_drop_seconds
+    )
+    app.background("matcher.cache_drops", owed.run)
     app.background("matcher.erasures", forget)
     app.background("matcher.cache_reads", reads.run)
     app.serve(

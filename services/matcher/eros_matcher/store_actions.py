@@ -120,20 +120,6 @@ class PostgresActions:
         """Deletes the kept answers to keys that are older."""
         await self._pool.execute("DELETE FROM matcher.answered WHERE at < $1", before)
 
-    async def drop_late(self) -> int:
-        """Delete the cached lists that could not be deleted in time; how many people's."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            rows = await connection.fetch(
-                "SELECT user_id FROM matcher.cache_drops LIMIT 1000 FOR UPDATE SKIP LOCKED"
-            )
-            users = [row["user_id"] for row in rows]
-            if not users or not await self._cache.drop(users):
-                return 0
-            await connection.execute(
-                "DELETE FROM matcher.cache_drops WHERE user_id = ANY ($1)", users
-            )
-        return len(users)
-
 
 async def drop_lists(
     connection: PoolConnectionProxy, cache: ListCache, users: Sequence[UserId]

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from eros_common import logging
 from eros_common.cache_reads import CacheReads
 from eros_common.ids import UserId
+from eros_common.owed_drops import Owed
 from eros_common.redis import Valkey
 from eros_common.shortcut.gathering import GatheredGets
 from eros_matcher.ports import ListKind
@@ -57,6 +58,10 @@ class ValkeyLists:
         # Tried whatever happened before: it matters more than the wait.
         self._resting_until = 0.0
         return await self._try("drop", lambda: self._client.delete(*keys)) is not None
+
+    async def drop_owed(self, rows: Owed) -> bool:
+        """By the rows that owe it; False where the cache does not answer."""
+        return await self.drop(row["user_id"] for row in rows)
 
     async def _try(self, name: str, command: Callable[[], Awaitable[T]]) -> T | None:
         if time.monotonic() < self._resting_until:

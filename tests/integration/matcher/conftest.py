@@ -67,7 +67,6 @@ class World:
     stub: MatcherServiceStub
     short: ShortLists
     recent: RecentPeople
-    actions: PostgresActions
     work_of: Callable[..., Awaitable[Work]]
     """Another worker's, with settings of its own."""
     active: list[UserId] = field(default_factory=list)
@@ -217,7 +216,6 @@ async def world(postgres_url: str, cache_url: str, tmp_path: Path) -> AsyncItera
             stub=MatcherServiceStub(server.channel),
             short=ShortLists(reading),
             recent=recent_people,
-            actions=actions,
             work_of=work_of,
             active=active,
         )

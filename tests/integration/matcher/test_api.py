@@ -12,7 +12,9 @@ from eros.accounts.v1 import profile_pb2
 from eros.matcher.v1 import matcher_pb2 as pb
 from eros_common.errors import ErosError, ErrorCode, Unavailable, from_rpc_error
 from eros_common.ids import new_user_id, parse_user_id
+from eros_common.owed_drops import OwedDrops
 from eros_matcher.answers import beyond_of, daily_of
+from eros_matcher.store_cache import ValkeyLists
 from eros_matcher.worker.jobs import JobKind
 from tests.integration.matcher.conftest import World
 from tests.integration.matcher.test_nights import MORNING, ids_of, passes
@@ -337,7 +339,10 @@ class TestDeadCache:
         # What it may still hold is forgotten as soon as it is back.
         waiting = await world.pool.fetch("SELECT user_id FROM matcher.cache_drops")
         assert {row["user_id"] for row in waiting} == {me, parse_user_id(first.matches[0].user_id)}
-        assert await world.actions.drop_late() == 0
+        lists = ValkeyLists(world.cache)
+        owed = OwedDrops(world.pool, "matcher.cache_drops", lists.drop_owed, world.clock, 1)
+        assert await owed.make_up() == 0
+        assert await world.pool.fetchval("SELECT count(*) FROM matcher.cache_drops") == 2
 
 
 async def test_a_database_that_is_away_is_no_fault_of_ours(world: World) -> None:

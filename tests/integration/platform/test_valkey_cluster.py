@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import grpc
@@ -60,8 +61,11 @@ async def test_caches_of_every_service(valkey_cluster_url: str) -> None:
         assert await conversations.get(people[0], talk) is None
         await conversations.fill(people[0], talk, 3, b"page")
         assert await conversations.get(people[0], talk) == b"page"
-        drops = [(people[0], talk), *((user, ConversationId(UUID(int=0))) for user in people)]
-        assert await conversations.delete(drops)
+        owed: Any = [
+            {"user_id": user, "conversation_id": conversation}
+            for user, conversation in [(people[0], talk), *((user, UUID(int=0)) for user in people)]
+        ]
+        assert await conversations.drop_owed(owed)
         assert await client.exists(*(prepared_key(user) for user in people)) == 0
 
         history = PeopleHistory(client)

@@ -13,10 +13,15 @@ from eros_common.redis import Valkey, open_redis
 
 
 @pytest.fixture
-async def database(postgres_url: str) -> AsyncIterator[Database]:
+async def pool(postgres_url: str) -> AsyncIterator[asyncpg.Pool]:
     """In the service's own role."""
-    async with postgres.open_pool(postgres_url, role="eros_accounts", app="test") as pool:
-        yield Database(pool)
+    async with postgres.open_pool(postgres_url, role="eros_accounts", app="test") as opened:
+        yield opened
+
+
+@pytest.fixture
+def database(pool: asyncpg.Pool) -> Database:
+    return Database(pool)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from eros_accounts.store_drops import PostgresCacheDrops
 from eros_common.cache_reads import CacheReads
 from eros_common.errors import Unavailable
 from eros_common.ids import new_user_id
+from eros_common.owed_drops import OwedDrops
 from eros_common.postgres import open_pool
 from eros_common.redis import Valkey, open_redis
 from eros_common.testing import FakeClock
@@ -163,8 +164,12 @@ async def test_what_changed_while_it_was_away_is_dropped_before_it_is_used_again
         await nowhere.aclose()
 
 
+def owed_by(cache: ValkeyProfileCache, pool: asyncpg.Pool) -> OwedDrops:
+    return OwedDrops(pool, "accounts.cache_drops", cache.drop_owed, FakeClock(), 1)
+
+
 async def test_what_one_process_could_not_drop_another_does(
-    cache: ValkeyProfileCache, drops: PostgresCacheDrops, admin: asyncpg.Connection
+    cache: ValkeyProfileCache, pool: asyncpg.Pool, drops: PostgresCacheDrops
 ) -> None:
     users = [new_user_id() for _ in range(500)]
     async with open_redis("redis://127.0.0.1:1", app="test", retries=0) as nowhere:
@@ -173,10 +178,10 @@ async def test_what_one_process_could_not_drop_another_does(
             await cache.fill(OWN, user, 1, b"old")
             await cut_off.forget(user, 3)
         await cut_off.forget(users[0], 2)
-        await cut_off.drop_late()
+        assert await owed_by(cut_off, pool).make_up() == 0
     assert await cache.get(OWN, users[0]) == b"old"
-    await cache.drop_late()
-    assert not await admin.fetchval("SELECT count(*) FROM accounts.cache_drops")
+    assert await owed_by(cache, pool).make_up() >= len(users)
+    assert await owed_by(cache, pool).make_up() == 0
     for user in users:
         assert await cache.get(OWN, user) is None
     await cache.fill(OWN, users[0], 2, b"old")
@@ -186,10 +191,14 @@ async def test_what_one_process_could_not_drop_another_does(
 async def test_what_cannot_be_dropped_late_is_owed_still(
     cache: ValkeyProfileCache,
     redis: Valkey,
+    pool: asyncpg.Pool,
     drops: PostgresCacheDrops,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    user = new_user_id()
+    user, cut_off = (
+        new_user_id(),
+        ValkeyProfileCache(redis, FakeClock(), CacheReads(redis, FakeClock()), drops),
+    )
     await cache.fill(OWN, user, 1, b"old")
     await drops.owe(user, 2)
 
@@ -198,9 +207,9 @@ async def test_what_cannot_be_dropped_late_is_owed_still(
 
     with monkeypatch.context() as gone:
         gone.setattr(redis, "execute_command", fail)
-        with pytest.raises(Unavailable):
-            await cache.drop_late()
-    await cache.drop_late()
+        assert await owed_by(cut_off, pool).make_up() == 0
+        assert cut_off.is_away()
+    assert await owed_by(cache, pool).make_up() == 1
     assert await cache.get(OWN, user) is None
 
 
