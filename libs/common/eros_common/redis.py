@@ -10,9 +10,11 @@ from pydantic import SecretStr
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.client import PubSub
 from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ReadOnlyError
 
 from eros_common.redis_cluster import CLUSTER_SCHEMES, Cluster, cluster_nodes
 
@@ -35,8 +37,9 @@ async def open_redis(
 
     More commands at once than ``max_connections`` wait for one, at most ``timeout_seconds``. A lost
     connection is tried again ``retries`` times with jittered back-off; a command that times out is
-    repeated by a cluster's client only (it may have run: what we send may be sent twice). Raises
-    ``redis.exceptions.RedisError`` per command.
+    repeated by a cluster's client only (it may have run: what we send may be sent twice). A server
+    that is no longer the primary is left after one refused write: the name leads to its successor.
+    Raises ``redis.exceptions.RedisError`` per command.
     """
     plain = url.get_secret_value() if isinstance(url, SecretStr) else url
     retry = Retry(
@@ -64,15 +67,27 @@ async def open_redis(
     else:
         # The default pool refuses whoever comes when all connections are taken: a burst would look
         # like a lost server.
-        client = Redis.from_pool(
-            BlockingConnectionPool.from_url(
-                plain, timeout=timeout_seconds, max_connections=max_connections, **common
-            )
+        pool = BlockingConnectionPool.from_url(
+            plain, timeout=timeout_seconds, max_connections=max_connections, **common
         )
+        kind = pool.connection_class
+        pool.connection_class = type(kind.__name__, (_LeavingDemoted, kind), {})
+        client = Redis.from_pool(pool)
     try:
         yield client
     finally:
         await (client.end() if isinstance(client, Cluster) else client.aclose())
+
+
+class _LeavingDemoted(AbstractConnection):
+    """A demoted primary keeps its connections open, and refuses whatever they write."""
+
+    async def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await super().read_response(*args, **kwargs)
+        except ReadOnlyError:
+            cast("Any", self).mark_for_reconnect()
+            raise
 
 
 @asynccontextmanager

@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 
 
 class Network:
-    """Forwards bytes both ways; while dark it takes them and drops them, as a frozen peer would."""
+    """Forwards bytes both ways; while dark it takes them and drops them, as a frozen peer would.
+
+    Where its target changes, who connects next is led to the new one."""
 
     def __init__(self, target: str) -> None:
-        self._host, _, port = target.rpartition(":")
-        self._port = int(port)
+        self.target = target
         self._serving: set[asyncio.Task[None]] = set()
         self.dark = False
         self.address = ""
@@ -24,7 +25,8 @@ class Network:
         self._serving.add(task)
         writers = [writer]
         try:
-            to_reader, to_writer = await asyncio.open_connection(self._host, self._port)
+            host, _, port = self.target.rpartition(":")
+            to_reader, to_writer = await asyncio.open_connection(host, int(port))
             writers.append(to_writer)
             await asyncio.gather(self._forward(reader, to_writer), self._forward(to_reader, writer))
         except (OSError, asyncio.CancelledError):

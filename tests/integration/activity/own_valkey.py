@@ -26,6 +26,23 @@ class OwnValkey:
     def url(self) -> str:
         return self._server.url
 
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._server.port}"
+
+    @property
+    def password(self) -> str:
+        return self._server.password_file.read_text()
+
+    async def follow(self, primary: OwnValkey) -> None:
+        """A replica of it from now on; returns when it has all that the other has."""
+        async with Redis.from_url(self.url) as redis, Redis.from_url(primary.url) as followed:
+            await redis.config_set("masterauth", primary.password)
+            await redis.replicaof(*primary.address.split(":"))
+            async with asyncio.timeout(15):
+                while not await followed.wait(1, 1000):
+                    pass
+
     async def start(self) -> None:
         self._server.prepare()
         program = self._server.program()

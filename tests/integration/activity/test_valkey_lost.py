@@ -16,6 +16,7 @@ from redis.exceptions import ResponseError
 
 from eros.activity.v1 import activity_pb2 as pb
 from eros_common.testing import TestTokens
+from tests.integration.activity.network import network_to
 from tests.integration.activity.own_valkey import own_valkey
 from tests.integration.activity.service import Activity, StreamEnded, Watcher, activity, users
 
@@ -161,6 +162,27 @@ async def test_refusing_for_a_while_is_as_good_as_away(
             await heartbeat
         async with watch_again(replica) as watcher:
             await watcher.until(lambda w: user not in w.asleep)
+
+
+async def test_a_primary_that_was_demoted_is_left(tmp_path: Path, tokens: TestTokens) -> None:
+    asleep, awake = users(2)
+    async with (
+        own_valkey(tmp_path / "first") as first,
+        own_valkey(tmp_path / "second") as second,
+        Redis.from_url(first.url) as old,
+        Redis.from_url(second.url) as new,
+        network_to(first.address) as name,
+        activity(first.url.replace(first.address, name.address), tokens, **QUICK) as replica,
+    ):
+        await replica.touch((asleep, time.time() - 3600))
+        await second.follow(first)
+        await new.replicaof("NO", "ONE")
+        await new.config_set("requirepass", first.password)
+        name.target = second.address
+        async with _demoted(old), asyncio.timeout(15):
+            await replica.heartbeat(awake)
+            assert (await replica.stats()).known_users == 2
+        assert await new.exists(*await new.keys("activity:*:people"))
 
 
 async def test_nobody_watched_while_every_replica_was_down(
