@@ -26,6 +26,8 @@ Found: TypeAlias = list[tuple[bytes, Entries]]
 _MOST_ENTRIES: Final = 200
 _LATE_SECONDS: Final = 0.25
 """An answer may come so much later than the wait it was asked for takes."""
+_UNREAD_SECONDS: Final = 0.05
+"""Who stood still himself has the answers, and has not read them yet."""
 
 
 class Tail(Protocol):
@@ -80,9 +82,12 @@ class _TailOfSlots:
             )
             found = self._take()
             now = time.monotonic()
-            if any(each.late <= now for each in self._waiting.values()):
-                await self.close()
-                raise RedisTimeoutError("a node does not answer")
+            if late_ones := [each.task for each in self._waiting.values() if each.late <= now]:
+                _, silent = await asyncio.wait(late_ones, timeout=_UNREAD_SECONDS)
+                if silent:
+                    await self.close()
+                    raise RedisTimeoutError("a node does not answer")
+                found += self._take()
             if found or now >= until:
                 return found
 
