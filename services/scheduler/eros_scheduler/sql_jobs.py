@@ -128,7 +128,7 @@ REQUEUE_WAITING: Final = "SELECT scheduler.requeue_waiting($1::uuid[])"
 BRING_BACK: Final = """
 WITH back AS MATERIALIZED (
     SELECT user_id, kind FROM scheduler.jobs
-    WHERE state IN ('w', 'b') AND back_at <= now()
+    WHERE back_at <= now()
     ORDER BY back_at
     LIMIT $1
     FOR UPDATE SKIP LOCKED

@@ -56,7 +56,7 @@ WITH asleep AS (
     WHERE kind = 3 AND state = 'l' AND rested_at IS NOT NULL
     UNION ALL
     SELECT zone, rested_at, asleep_since, solo_at FROM scheduler.jobs
-    WHERE kind = 3 AND state IN ('w', 'b') AND rested_at IS NOT NULL
+    WHERE kind = 3 AND back_at IS NOT NULL AND rested_at IS NOT NULL
     UNION ALL
     SELECT zone, rested_at, asleep_since, solo_at FROM scheduler.jobs
     WHERE kind = 3 AND state = 'x' AND rested_at IS NOT NULL

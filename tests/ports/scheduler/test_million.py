@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import pytest
@@ -206,11 +206,36 @@ async def test_a_claim_and_its_result_touch_so_many_pages_a_job(
     scans = [node for node in nodes(claimed) if node.get("Relation Name") == "jobs"]
     assert {node["Node Type"] for node in scans} & {"Seq Scan", "Bitmap Heap Scan"} == set()
 
+    completed = await completed_by(plan, crowd)
+    assert completed["Actual Rows"] == BATCH
+    assert pages(completed) <= COMPLETE_PAGES * BATCH
+
+
+async def completed_by(owner: str, crowd: PostgresStores) -> Any:
     rows = await crowd.admin.fetch(
-        "SELECT user_id, token FROM scheduler.jobs WHERE state = 'l' AND owner = $1", plan
+        "SELECT user_id, token FROM scheduler.jobs WHERE state = 'l' AND owner = $1", owner
     )
     users, tokens = [row["user_id"] for row in rows], [row["token"] for row in rows]
-    completed = await explained_result(crowd.admin, ANALYZE, users, tokens, NEXT)
+    return await explained_result(crowd.admin, ANALYZE, users, tokens, NEXT)
+
+
+async def test_a_result_reads_nobody_who_is_set_aside_where_a_sample_had_none_of_them(
+    crowd: PostgresStores,
+) -> None:
+    # They are one row in thousands: so it is with one ANALYZE in fifty here, and with most of them
+    # where fewer wait.
+    async with crowd.admin.transaction():
+        await crowd.admin.execute(
+            "CREATE TEMP TABLE aside AS"
+            " SELECT user_id, kind, state, back_at FROM scheduler.jobs WHERE back_at IS NOT NULL;"
+            " UPDATE scheduler.jobs SET state = 'q', back_at = NULL WHERE back_at IS NOT NULL;"
+            " ANALYZE scheduler.jobs;"
+            " UPDATE scheduler.jobs j SET state = a.state, back_at = a.back_at"
+            " FROM aside a WHERE j.user_id = a.user_id AND j.kind = a.kind"
+        )
+    assert await crowd.admin.fetchval("SELECT count(*) FROM aside") > 10 * BATCH
+    await explained_claim(crowd.admin, "generic", ANALYZE, NIGHT, ZONES)
+    completed = await completed_by("generic", crowd)
     assert completed["Actual Rows"] == BATCH
     assert pages(completed) <= COMPLETE_PAGES * BATCH
 
