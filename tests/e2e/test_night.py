@@ -26,6 +26,7 @@ from eros_advice.prepared import decode, prepared_key
 from eros_advice.texts import Language
 from eros_cli.mesh.mesh import Mesh
 from eros_cli.mesh.options import NightClock
+from eros_cli.mesh.processes import signal_worker
 from eros_cli.operator import Operator, open_operator
 from eros_cli.population import demo
 from eros_cli.population.load import load_people, touch
@@ -322,12 +323,12 @@ async def freeze_at_work(night: Night, people: set[UserId]) -> dict[UserId, sche
     """
     if not await night.matched_now(people):
         return {}
-    os.killpg(night.mesh.pid("worker-2"), signal.SIGSTOP)
+    signal_worker(night.mesh.pid("worker-2"), signal.SIGSTOP)
     # What was on its way to the database when it froze has arrived, and rightly so.
     await asyncio.sleep(0.1)
     held = await night.matched_now(people)
     if not held or await night.database.fetchval(_WORKERS_IN_TRANSACTION):
-        os.killpg(night.mesh.pid("worker-2"), signal.SIGCONT)
+        signal_worker(night.mesh.pid("worker-2"), signal.SIGCONT)
         return {}
     return held
 
@@ -346,7 +347,7 @@ async def test_a_thawed_worker_changes_nothing_and_works_again(night: Night) -> 
             done = {user: await night.match_of(user) for user in held}
             lists = {user: await night.stored(user) for user in held}
         finally:
-            os.killpg(night.mesh.pid("worker-2"), signal.SIGCONT)
+            signal_worker(night.mesh.pid("worker-2"), signal.SIGCONT)
         thawed = datetime.now(UTC)
 
         more = await night.fall_asleep("later")

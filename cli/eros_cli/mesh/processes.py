@@ -73,12 +73,25 @@ def _stat(pid: int) -> list[str] | None:
 
 def batch_processes(worker: int) -> list[int]:
     """The pid of a worker's batch process; none before it is started and when it is gone."""
-    tasks = Path(f"/proc/{worker}/task").glob("*/children")
+    return [child for child in _children(worker) if _BATCHES in _command(child)]
+
+
+def signal_worker(worker: int, what: signal.Signals) -> None:
+    """To a worker as a whole: its process group, and those that its children have made for
+    themselves. Raises ProcessLookupError where it is gone."""
+    os.killpg(worker, what)
+    for child in _children(worker):
+        with suppress(ProcessLookupError):
+            if os.getpgid(child) == child:
+                os.killpg(child, what)
+
+
+def _children(parent: int) -> list[int]:
+    tasks = Path(f"/proc/{parent}/task").glob("*/children")
     try:
-        children = [int(child) for task in tasks for child in task.read_text().split()]
+        return [int(child) for task in tasks for child in task.read_text().split()]
     except (FileNotFoundError, ProcessLookupError):  # it ends
         return []
-    return [child for child in children if _BATCHES in _command(child)]
 
 
 def _command(pid: int) -> list[bytes]:

@@ -13,6 +13,7 @@ from typing import Final
 
 from eros_cli.mesh.faults import MeshError
 from eros_cli.mesh.mesh import Mesh
+from eros_cli.mesh.processes import signal_worker
 from eros_cli.operations.soak_report import Report
 
 _BETWEEN_SECONDS: Final = (8.0, 25.0)
@@ -58,9 +59,10 @@ class Faults:
             pid = self._mesh.pid(name)
         except MeshError:
             return
-        os.killpg(pid, signal.SIGSTOP)
+        send = signal_worker if name.startswith("worker") else os.killpg
+        send(pid, signal.SIGSTOP)
         try:
             await asyncio.sleep(self._random.uniform(*_FROZEN_SECONDS))
         finally:
             with suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGCONT)
+                send(pid, signal.SIGCONT)

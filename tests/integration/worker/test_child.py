@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eros_matcher.compute.process import SESSION_NICE
 from eros_matcher.compute.program import BatchSpec
 from eros_matcher.worker import events as ev
 from eros_matcher.worker.child import process_cpu_seconds
@@ -188,6 +189,23 @@ async def test_the_child_is_idle_single_threaded_and_knows_no_secret(
         assert not any(name.startswith("socket:") for name in open_files)
         assert sum("eros-compute" in name for name in open_files) == 1
         assert sum("eventfd" in name for name in open_files) >= 1
+
+
+async def test_others_go_before_the_child_in_every_session_and_not_when_it_is_to_die(
+    bench: ChildBench,
+) -> None:
+    group = Path(f"/proc/{bench.pid}/autogroup")
+    if not group.exists():
+        pytest.skip("this Linux shares nothing out among sessions")
+    bench.offer(SPEC)
+    await bench.chunks(1)
+    assert os.getsid(bench.pid) == bench.pid
+    # To the last: until it is reaped, the file can be read.
+    with group.open() as opened:
+        assert opened.read().split()[2:] == [f"{SESSION_NICE}"]
+        opened.seek(0)
+        bench.computing.child.kill()
+        assert opened.read().split()[2:] == ["0"]
 
 
 async def test_an_idle_child_takes_no_cpu(bench: ChildBench) -> None:

@@ -6,7 +6,13 @@ import ctypes
 import os
 import signal
 
+from eros_matcher.apart import live_apart
+
 _PR_SET_PDEATHSIG = 1
+
+SESSION_NICE = 10
+"""A ninth of an ordinary session's share where cores are busy. Not less: it has to end its chunk
+before halted people are out of it."""
 
 ONE_THREAD = {
     "OPENBLAS_NUM_THREADS": "1",
@@ -30,6 +36,7 @@ def become_compute_child(parent_pid: int) -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
     if os.getppid() != parent_pid:
         raise OrphanError
+    live_apart(SESSION_NICE)
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     # The terminal's Ctrl-C and the supervisor's SIGTERM are the parent's to answer.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

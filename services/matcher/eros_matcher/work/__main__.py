@@ -18,6 +18,7 @@ from eros.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
 from eros_common import config, logging, postgres, telemetry
 from eros_common.app import App
 from eros_common.redis import open_redis
+from eros_matcher.apart import live_apart
 from eros_matcher.programs.payload import LearnedModel
 from eros_matcher.work import open_work
 from eros_matcher.work.serving import serve
@@ -27,7 +28,7 @@ from eros_matcher.worker.messages import Learned, Line
 from eros_matcher.worker.store_fence import PostgresFenceStore
 
 _PR_SET_PDEATHSIG: Final = 1
-_NICE: Final = 5
+NICE: Final = 5
 """A third of an ordinary process's share where cores are busy: it holds job rows for a moment, so
 it must not starve either."""
 IN_TRANSACTION_SECONDS: Final = 5.0
@@ -44,7 +45,8 @@ def _become_batch_process(parent: int) -> None:
     # The terminal's Ctrl-C and the supervisor's SIGTERM are the worker's to answer.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    os.nice(_NICE)
+    live_apart(NICE)
+    os.nice(NICE)
     # As much as it is due, but it takes no core from who has one.
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 

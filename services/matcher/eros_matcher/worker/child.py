@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from eros_matcher.apart import share
 from eros_matcher.compute.bells import Bell
 from eros_matcher.compute.layout import Word
 from eros_matcher.compute.pacing import overdraft
@@ -103,8 +104,9 @@ class ComputeProcess:
         """SIGKILL; `on_death` follows when it is gone."""
         if self._process is None:
             return
+        # Dying takes CPU too, and an idle process may wait for it behind everybody else.
+        share(self._process.pid, 0)
         with suppress(PermissionError, ProcessLookupError):
-            # Dying takes CPU too, and an idle process may wait for it behind everybody else.
             os.sched_setscheduler(self._process.pid, os.SCHED_OTHER, os.sched_param(0))
         signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
