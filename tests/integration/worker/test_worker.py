@@ -47,8 +47,9 @@ class Bench:
         await session.until("ready")
         return session
 
-    async def running(self, session: Session, *, cpu_cap: float = 0.95) -> pb.LeaseBatch:
-        """A full batch leased, and its child some chunks in it."""
+    async def running(self, session: Session, *, cpu_cap: float = 0.2) -> pb.LeaseBatch:
+        """A full batch leased, and its child some chunks in it: so slow that it is seen there, and
+        far from the end, where others have the cores."""
         lease = await self.jobs.lease(self.users)
         lease.cpu_cap = cpu_cap
         region = self.worker.computing.child.region
