@@ -2,8 +2,8 @@
 
 Linux divides cores among sessions first where it groups processes by session (`sched_autogroup`,
 usual on a server's or a developer's own Linux, without effect inside a container): a policy or a
-nice value counts only against the rest of the same session. A worker's idle-class child then took as
-much of a core as the database did, and what a halt waits for waited for it (docs/adr/0311).
+nice value counts only against the rest of the same session. A worker's idle-class child then took
+as much of a core as the database did, and what a halt waits for waited for it (docs/adr/0311).
 """
 
 from __future__ import annotations

@@ -200,12 +200,10 @@ async def test_others_go_before_the_child_in_every_session_and_not_when_it_is_to
     bench.offer(SPEC)
     await bench.chunks(1)
     assert os.getsid(bench.pid) == bench.pid
-    # To the last: until it is reaped, the file can be read.
-    with group.open() as opened:
-        assert opened.read().split()[2:] == [f"{SESSION_NICE}"]
-        opened.seek(0)
-        bench.computing.child.kill()
-        assert opened.read().split()[2:] == ["0"]
+    assert group.read_text().split()[2:] == [f"{SESSION_NICE}"]
+    bench.computing.child.kill()
+    # It is not reaped yet: that needs the loop.
+    assert group.read_text().split()[2:] == ["0"]
 
 
 async def test_an_idle_child_takes_no_cpu(bench: ChildBench) -> None:
