@@ -94,6 +94,9 @@ class GatewaySettings(TelemetrySettings, PeerSettings, NightSettings, PhaseSetti
     gateway_threads: int = Field(0, ge=0, le=256)
     """0: as many as there are cores."""
     gateway_max_connections: int = Field(20_000, ge=1)
+    gateway_max_heap_mib: int = Field(0, ge=0)
+    """What Envoy may take: near to it connections are not kept, then new requests answered 503,
+    then no connection accepted; 0: as much as there is."""
     gateway_max_reads: int = Field(64, ge=1)
     """Reads under way at once per endpoint and Envoy; more are answered 503 at once, so that those
     that are let in stay quick. Writes, sign-ins and heartbeats have their own, wider limit. A name

@@ -33,6 +33,7 @@ _LUA: Final = (
     "bodies.lua",
     "edge.lua",
 )
+_MIB: Final = 1024 * 1024
 
 
 def write(settings: GatewaySettings, configuration: Path) -> None:
@@ -60,6 +61,9 @@ def _render(settings: GatewaySettings) -> str:
     """Envoy's bootstrap configuration as YAML."""
     contract = read_contract(settings.descriptor_set.read_bytes())
     values = {name: json.dumps(value) for name, value in _values(settings, contract).items()}
+    monitors, actions = shedding.heap(settings.gateway_max_heap_mib * _MIB)
+    values["memory"] = _items(monitors, indent=4)
+    values["overload_actions"] = json.dumps(actions)
     more = statistics.listeners(settings.metrics_endpoint)
     values["more_listeners"] = _items(more, indent=4)
     values["gates"] = _items(_gates(settings, contract), indent=18)

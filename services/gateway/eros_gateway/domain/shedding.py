@@ -1,4 +1,5 @@
-"""How many reads may be under way at once; what is over is refused before anything is done for it.
+"""How many reads may be under way at once, and how much memory all may take; what is over is
+refused before anything is done for it.
 
 One gate a service, so that a slow one keeps nobody from the others. A gate is Envoy's adaptive
 concurrency filter with its adapting taken out (the least it may allow is the most): what is left is
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from eros_gateway.domain.json import Object, extension, seconds
+from eros_gateway.domain.json import Json, Object, extension, seconds
 
 ENTERED: Final = extension("config.route.v3.FilterConfig", config={})
 """What a route says of the gate it leads through."""
@@ -57,3 +58,32 @@ def closed_gate(cluster: str, most: int) -> Object:
             },
         ),
     }
+
+
+def heap(most_bytes: int) -> tuple[list[Json], list[Json]]:
+    """Envoy's overload manager: what looks at its memory, and what is done when it is nearly all it
+    may take. Nothing where that is 0.
+
+    A connection that is kept takes 23 KB, a body that does not end 1 MB: of slow ones some hundreds
+    are enough to have a process killed that is not to take more.
+    """
+    if not most_bytes:
+        return [], []
+    memory = "envoy.resource_monitors.fixed_heap"
+    config = "extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig"
+    monitor = {"name": memory, "typed_config": extension(config, max_heap_size_bytes=most_bytes)}
+    steps = (
+        ("shrink_heap", 0.8),
+        ("disable_http_keepalive", 0.85),
+        # What is under way goes on. What comes is answered 503; but what it sends has been read.
+        ("stop_accepting_requests", 0.9),
+        ("stop_accepting_connections", 0.95),
+    )
+    actions: list[Json] = [
+        {
+            "name": f"envoy.overload_actions.{action}",
+            "triggers": [{"name": memory, "threshold": {"value": share}}],
+        }
+        for action, share in steps
+    ]
+    return [monitor], actions

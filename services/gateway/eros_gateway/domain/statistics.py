@@ -41,6 +41,7 @@ def listeners(listen: Endpoint | None) -> list[Json]:
             "address": listen.address,
             # However many strangers hold: else its probes fail when it is busy, and it is killed.
             "ignore_global_conn_limit": True,
+            "bypass_overload_manager": True,
             # Who asks for them is told of a drain like everybody else: no new connections.
             "filter_chains": [{"filters": [hcm]}],
         }
