@@ -15,8 +15,8 @@ from eros_accounts.store_drops import PostgresCacheDrops as AccountsDrops
 from eros_assistant.domain.conversations import ConversationId
 from eros_assistant.store_conversations import PostgresCacheDrops as AssistantDrops
 from eros_common.ids import UserId, new_user_id
-from eros_common.owed_drops import OwedDrops
 from eros_common.postgres import open_pool
+from eros_common.postgres_drops import OwedDrops
 from eros_common.testing import FakeClock
 from eros_matcher.ports import ListKind
 from eros_matcher.store_actions import drop_lists

@@ -31,7 +31,7 @@ from eros_common.auth import Revocations
 from eros_common.cache_reads import CacheReads
 from eros_common.config import SettingsFault
 from eros_common.lifecycle import App, main
-from eros_common.owed_drops import OwedDrops
+from eros_common.postgres_drops import OwedDrops
 from eros_common.redis import open_redis
 from eros_common.shielded import Shield
 

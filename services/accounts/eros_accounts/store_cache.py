@@ -23,7 +23,7 @@ from eros_common import logging
 from eros_common.cache_reads import CacheReads
 from eros_common.clocks import Clock
 from eros_common.ids import UserId
-from eros_common.owed_drops import Owed
+from eros_common.postgres_drops import Owed
 from eros_common.redis import Valkey
 from eros_common.shortcut.gathering import GatheredGets
 

@@ -18,7 +18,7 @@ from eros_assistant.domain.conversations import ConversationId
 from eros_common import logging
 from eros_common.cache_reads import CacheReads
 from eros_common.ids import UserId
-from eros_common.owed_drops import Owed
+from eros_common.postgres_drops import Owed
 from eros_common.redis import Valkey
 
 log = logging.get("assistant.cache")

@@ -17,7 +17,7 @@ from eros_common.cache_reads import CacheReads
 from eros_common.errors import from_rpc_error
 from eros_common.ids import UserId, user_id_from_bytes
 from eros_common.lifecycle import App, main
-from eros_common.owed_drops import OwedDrops
+from eros_common.postgres_drops import OwedDrops
 from eros_common.redis import open_redis
 from eros_matcher import store_cache
 from eros_matcher.accounts import AccountsProfiles

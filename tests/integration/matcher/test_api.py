@@ -12,7 +12,7 @@ from eros.accounts.v1 import profile_pb2
 from eros.matcher.v1 import matcher_pb2 as pb
 from eros_common.errors import ErosError, ErrorCode, Unavailable, from_rpc_error
 from eros_common.ids import new_user_id, parse_user_id
-from eros_common.owed_drops import OwedDrops
+from eros_common.postgres_drops import OwedDrops
 from eros_matcher.answers import beyond_of, daily_of
 from eros_matcher.store_cache import ValkeyLists
 from eros_matcher.worker.jobs import JobKind

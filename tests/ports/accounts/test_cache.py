@@ -15,8 +15,8 @@ from eros_accounts.store_drops import PostgresCacheDrops
 from eros_common.cache_reads import CacheReads
 from eros_common.errors import Unavailable
 from eros_common.ids import new_user_id
-from eros_common.owed_drops import OwedDrops
 from eros_common.postgres import open_pool
+from eros_common.postgres_drops import OwedDrops
 from eros_common.redis import Valkey, open_redis
 from eros_common.testing import FakeClock
 

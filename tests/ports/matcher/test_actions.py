@@ -11,7 +11,7 @@ import pytest
 from eros_common.errors import InvalidArgument, NotFound
 from eros_common.idempotency import Once
 from eros_common.ids import UserId
-from eros_common.owed_drops import OwedDrops
+from eros_common.postgres_drops import OwedDrops
 from eros_common.testing import FakeClock
 from eros_matcher.domain.actions import Action, Outcome
 from eros_matcher.domain.lists import match_id
