@@ -19,9 +19,13 @@ _SLOW = (
 
 async def test_bodies_that_do_not_end_take_no_more_than_there_is(tmp_path: Path) -> None:
     where = f"127.0.0.1:{Ports().free()}"
-    settings = {"gateway_max_heap_mib": 160, "gateway_request_seconds": 2}
     async with (
-        open_edge(tmp_path, gateway_metrics_listen=where, **settings) as edge,
+        open_edge(
+            tmp_path,
+            gateway_metrics_listen=where,
+            gateway_max_heap_mib=160,
+            gateway_request_seconds=2,
+        ) as edge,
         httpx.AsyncClient(base_url=f"http://{where}", trust_env=False) as inside,
         AsyncExitStack() as held,
     ):
