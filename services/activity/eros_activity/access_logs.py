@@ -139,9 +139,13 @@ class AccessLogs:
                 await self._save()
                 # Saved first: what this replica reads cannot be abandoned. One that stood still
                 # for too long has not swept either, and pauses for that.
-                for abandoned in await self._register.take_abandoned(self._silence):
-                    reason = f"nobody reads the access log of gateway {abandoned.source}"
-                    self._lookout.blind(abandoned.seconds, reason)
+                if abandoned := await self._register.abandoned(self._silence):
+                    for one in abandoned:
+                        reason = f"nobody reads the access log of gateway {one.source}"
+                        self._lookout.blind(one.seconds, reason)
+                    # Forgotten last: where this replica dies on the way, another one pauses.
+                    await self._lookout.save()
+                    await self._register.forget([one.source for one in abandoned], self._silence)
             except StoreAway as error:
                 self._lookout.fails("sources", error.why)
             else:

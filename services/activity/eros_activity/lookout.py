@@ -99,14 +99,19 @@ class Lookout:
         while True:
             await self._save.wait()
             self._save.clear()
-            if self._unsaved is None:
-                continue
             try:
-                await self._log.pause(self._unsaved)
+                await self.save()
             except StoreAway:
                 # A longer one may have come meanwhile; that one is tried next.
                 self._save.set()
                 await self._clock.sleep(_RETRY_SECONDS)
+
+    async def save(self) -> None:
+        """What was paused for until now is in the store then. Raises StoreAway."""
+        if (pause := self._unsaved) is not None:
+            await self._log.pause(pause)
+            if self._unsaved is pause:
+                self._unsaved = None
 
     def _report(self, blind: Blind, now: float) -> None:
         self.blind(now - blind.since, f"{blind.part}: {blind.why}")

@@ -172,6 +172,10 @@ class SourceRegister(Protocol):
         """How far these were read, of those that are known."""
         ...
 
-    async def take_abandoned(self, seconds: float) -> list[Abandoned]:
-        """Removes and returns those not saved for so long; one replica alone gets each."""
+    async def abandoned(self, seconds: float) -> list[Abandoned]:
+        """Those not saved for so long."""
+        ...
+
+    async def forget(self, sources: Sequence[Source], seconds: float) -> None:
+        """Removes those of them that have still not been saved for so long."""
         ...

@@ -169,13 +169,15 @@ class MemorySources:
     async def find(self, sources: Sequence[Source]) -> dict[Source, int]:
         return {source: self._read[source][0] for source in sources if source in self._read}
 
-    async def take_abandoned(self, seconds: float) -> list[Abandoned]:
+    async def abandoned(self, seconds: float) -> list[Abandoned]:
         now = self._clock.monotonic()
-        taken = [
+        return [
             Abandoned(source, number, now - read)
             for source, (number, read) in self._read.items()
             if now - read >= seconds
         ]
-        for abandoned in taken:
-            del self._read[abandoned.source]
-        return taken
+
+    async def forget(self, sources: Sequence[Source], seconds: float) -> None:
+        for one in await self.abandoned(seconds):
+            if one.source in sources:
+                del self._read[one.source]

@@ -40,13 +40,18 @@ class ValkeySources:
             if value is not None
         }
 
-    async def take_abandoned(self, seconds: float) -> list[Abandoned]:
-        call = Call("take_abandoned", (SOURCES,), (seconds,))
-        [taken] = await self._functions.call([call])
+    async def abandoned(self, seconds: float) -> list[Abandoned]:
+        [found] = await self._functions.call([Call("abandoned", (SOURCES,), (seconds,))])
         return [
             Abandoned(_source(name), settled, float(ago))
-            for name, settled, ago in zip(taken[::3], taken[1::3], taken[2::3], strict=True)
+            for name, settled, ago in zip(found[::3], found[1::3], found[2::3], strict=True)
         ]
+
+    async def forget(self, sources: Sequence[Source], seconds: float) -> None:
+        if sources:
+            names = [str(source) for source in sources]
+            call = Call("forget_abandoned", (SOURCES,), (seconds, *names))
+            await self._functions.call([call])
 
 
 def _source(name: bytes) -> Source:

@@ -149,6 +149,24 @@ async def test_a_replica_that_dies_is_noticed_by_another(replica: Replica) -> No
         assert "nobody reads" in replica.reason
 
 
+async def test_a_source_is_left_to_another_replica_until_the_pause_for_it_is_stored() -> None:
+    first = Replica(Parts.of())
+    parts = first.parts
+    await parts.sources.save({ONE: 1})
+    parts.log.away = True
+    async with background(first.logs.watch, parts.lookout.run):
+        await pass_time(parts, SILENCE + 1)
+        assert "nobody reads" in first.reason
+    parts.log.away = False
+    second = Replica(Parts.of(parts))
+    async with background(second.logs.watch):
+        await pass_time(parts, 1)
+    assert "nobody reads" in second.reason
+    assert await parts.log.current_pause() == second.parts.lookout.pause
+    # And nobody pauses for it once more.
+    assert await parts.sources.find([ONE]) == {}
+
+
 async def test_a_store_that_is_away_holds_the_stream_up(replica: Replica) -> None:
     parts = replica.parts
     parts.people.away = True

@@ -21,16 +21,27 @@ local function save_sources(keys, args)
   end
 end
 
--- KEYS: the same. ARGV: seconds. Removes those that nobody read for so long, and returns them:
--- source, settled number, seconds, source …
-local function take_abandoned(keys, args)
-  local all, taken, now = redis.call('HGETALL', keys[1]), {}, server_seconds()
+-- KEYS: the same. ARGV: seconds. Returns those that nobody read for so long: source, settled number,
+-- seconds, source …
+local function abandoned(keys, args)
+  local all, found, now = redis.call('HGETALL', keys[1]), {}, server_seconds()
   for i = 1, #all, 2 do
     local settled, read = struct.unpack('<I8d', all[i + 1])
     if now - read >= tonumber(args[1]) then
-      redis.call('HDEL', keys[1], all[i])
-      taken[#taken + 1], taken[#taken + 2], taken[#taken + 3] = all[i], settled, text(now - read)
+      found[#found + 1], found[#found + 2], found[#found + 3] = all[i], settled, text(now - read)
     end
   end
-  return taken
+  return found
+end
+
+-- KEYS: the same. ARGV: seconds, source, source … Removes those that nobody has read since, either.
+local function forget_abandoned(keys, args)
+  local now = server_seconds()
+  for i = 2, #args do
+    local record = redis.call('HGET', keys[1], args[i])
+    if record then
+      local _, read = struct.unpack('<I8d', record)
+      if now - read >= tonumber(args[1]) then redis.call('HDEL', keys[1], args[i]) end
+    end
+  end
 end
