@@ -143,7 +143,7 @@ async def test_metrics_come_by_otlp_under_the_names_of_the_table(collector: Coll
         *("eros.worker.cpu", "eros.worker.cpu.cap", "eros.cache.reads", "eros.shortcut.reads"),
         *("eros.gateway.part_up", "rpc.server.duration"),
     }
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not collector.metrics >= expected:
             await asyncio.sleep(0.1)
     ours = {name for name in collector.metrics if name.startswith(("eros.", "rpc."))}

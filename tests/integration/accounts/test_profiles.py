@@ -286,7 +286,7 @@ async def test_a_save_whose_caller_left_still_drops_the_views(
     await asyncio.gather(saving, return_exceptions=True)
     assert await redis.exists(key)
     await holding.rollback()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while await redis.exists(key):
             pass
     assert (await got(accounts, member))["bio"] == "new"
@@ -331,7 +331,7 @@ async def test_a_replica_that_ends_while_its_cache_is_away_leaves_nobody_an_old_
             assert (await got(other, member))["name"] == "Ann"
             await way.cut()
             assert (await put(rolled, member, {"name": "Bea"}))["name"] == "Bea"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while (await got(other, member))["name"] != "Bea":
                 pass
         assert (await other.public(member, member.user_id)).name == "Bea"

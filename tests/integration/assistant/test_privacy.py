@@ -118,7 +118,7 @@ async def test_of_what_a_model_was_told(starter: Starter, written: io.StringIO, 
         async with starter(**settings) as assistant:
             for text in SAID:
                 await assistant.chat(text)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while not model.asked:
                     await model.came.wait()
     assert MARK in str(model.asked)

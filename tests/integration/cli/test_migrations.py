@@ -69,7 +69,7 @@ async def test_an_index_is_built_while_a_transaction_writes(
             while not await other.fetchval("SELECT to_regclass('scheduler.zones_too')"):
                 assert not migrating.done(), await migrating
                 await asyncio.sleep(0.02)
-            await other.execute("INSERT INTO scheduler.zones VALUES ('second')", timeout=5)
+            await other.execute("INSERT INTO scheduler.zones VALUES ('second')", timeout=20)
             assert not migrating.done()
         assert await migrating == ["9997.index"]
         valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'scheduler.zones_too'::regclass"

@@ -102,7 +102,7 @@ async def test_a_wake_that_waits_for_a_claim_names_its_lease(
 
 
 async def _waits_for_a_lock(real: PostgresStores) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not await real.admin.fetchval(
             "SELECT count(*) FROM pg_stat_activity"
             " WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -223,7 +223,7 @@ async def test_a_claim_that_takes_long_lets_go_and_walks_alone_first(
         async with other.transaction():
             await other.execute("LOCK TABLE scheduler.jobs")
             claiming = asyncio.create_task(real.claim(ANALYZE))
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while not await real.admin.fetchval(
                     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
                     " AND datname = current_database() AND query = $1",
@@ -315,7 +315,7 @@ async def test_marking_a_person_due_waits_for_nothing_but_the_row_it_marks(
                 "SELECT FROM scheduler.jobs WHERE user_id = $1 AND kind > 1 FOR UPDATE", one
             )
             marking = real.fences.mark_due([one], [BERLIN], ANALYZE, DUE - MINUTE)
-            await asyncio.wait_for(marking, 5)
+            await asyncio.wait_for(marking, 20)
     finally:
         await other.close()
     assert (await real.row(one, ANALYZE)).due_at == DUE - MINUTE

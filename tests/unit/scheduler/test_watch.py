@@ -42,7 +42,7 @@ class World:
         self.away = False
 
     async def until(self, happened: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not happened():
                 await asyncio.sleep(0)
 

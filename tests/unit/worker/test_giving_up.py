@@ -63,9 +63,9 @@ async def test_a_child_that_cannot_be_started_again_is_the_workers_end(
     worker.dispatch(ev.Leased(100.0, 130.0, batch(3)))
     worker.dispatch(ev.ChildDied(101.0, -9))
     with pytest.raises(WorkerGaveUpError, match="Resource temporarily unavailable"):
-        await asyncio.wait_for(running, 5)
+        await asyncio.wait_for(running, 20)
     # Whoever ends it lets it give back what it holds.
     worker.dispatch(ev.DrainAsked(102.0, leaving=True))
-    await asyncio.wait_for(store.kept.wait(), 5)
+    await asyncio.wait_for(store.kept.wait(), 20)
     halting.cancel()
     await worker.close()
