@@ -25,7 +25,7 @@ from eros_common.clocks import Clock
 from eros_common.ids import UserId
 from eros_common.postgres_drops import Owed
 from eros_common.redis import Valkey
-from eros_common.shortcut.gathering import GatheredGets
+from eros_common.shortcut.gathering import gets_of
 
 LIFETIME_SECONDS: Final = {CachedView.OWN: 12 * 3600, CachedView.PUBLIC: 5 * 60}
 VERSION_SECONDS: Final = 60
@@ -56,7 +56,7 @@ class ValkeyProfileCache:
 
     def __init__(self, redis: Valkey, clock: Clock, reads: CacheReads, drops: CacheDrops) -> None:
         self._redis = redis
-        self._gets = GatheredGets(redis)
+        self._gets = gets_of(redis)
         self._clock = clock
         self._fill = redis.register_script(_FILL)
         self._forget = redis.register_script(_FORGET)

@@ -13,7 +13,7 @@ from eros_common.cache_reads import CacheReads
 from eros_common.ids import UserId
 from eros_common.postgres_drops import Owed
 from eros_common.redis import Valkey
-from eros_common.shortcut.gathering import GatheredGets
+from eros_common.shortcut.gathering import gets_of
 from eros_matcher.ports import ListKind
 
 log = logging.get("matcher.cache")
@@ -37,7 +37,7 @@ class ValkeyLists:
     def __init__(self, client: Valkey, reads: CacheReads | None = None) -> None:
         """``reads`` counts them; whoever only writes has no use for it."""
         self._client = client
-        self._gets = GatheredGets(client)
+        self._gets = gets_of(client)
         self._reads = reads
         self._resting_until = 0.0
 

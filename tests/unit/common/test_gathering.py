@@ -1,4 +1,4 @@
-"""Reads that share a round trip: everybody gets their own value, and nobody is left waiting."""
+"""Reads of a cluster that share a round trip: each gets their own value, nobody is left waiting."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from random import Random
 from typing import Any, cast
 
 import pytest
+from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from eros_common.redis import Valkey
 from eros_common.shortcut.gathering import GatheredGets
 
 
 class Played:
-    """A Valkey that has ``value of KEY`` for every key, after some turns of the loop."""
+    """A cluster that has ``value of KEY`` for every key, after some turns of the loop."""
 
     def __init__(self, seed: int = 1) -> None:
         self.asked: list[list[str]] = []
@@ -23,9 +23,12 @@ class Played:
         self._random = Random(seed)
 
     async def get(self, key: str) -> bytes:
-        return (await self.mget([key]))[0]
+        return (await self.all_of([key]))[0]
 
-    async def mget(self, keys: list[str]) -> list[bytes]:
+    def pipeline(self) -> Pipeline:
+        return Pipeline(self)
+
+    async def all_of(self, keys: list[str]) -> list[bytes]:
         self.asked.append(keys)
         if self.gate is not None:
             await self.gate.wait()
@@ -37,8 +40,22 @@ class Played:
         return [f"value of {key}".encode() for key in keys]
 
 
+class Pipeline:
+    """Its commands, sent together."""
+
+    def __init__(self, played: Played) -> None:
+        self._played = played
+        self._keys: list[str] = []
+
+    def get(self, key: str) -> None:
+        self._keys.append(key)
+
+    async def execute(self) -> list[bytes]:
+        return await self._played.all_of(self._keys)
+
+
 def gathered(played: Played) -> GatheredGets:
-    return GatheredGets(cast("Valkey", played))
+    return GatheredGets(cast("RedisCluster", played))
 
 
 async def test_whoever_asks_at_once_shares_a_round_trip() -> None:

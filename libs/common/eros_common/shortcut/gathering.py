@@ -1,27 +1,43 @@
-"""Reads of Valkey that share a round trip.
+"""Reads of Valkey that share a round trip, because a command of the client costs more than the
+server's whole work on it.
 
-A command of the client costs more than the server's whole work on it. What is asked for while one
-MGET is on its way is the next one: a lone read waits for nobody, and under load many share one.
+One server is asked by a connection of its own (``eros_common.shortcut.piped``). In a cluster keys
+are at many servers, which its client knows: there what is asked for while one pipeline is on its
+way is the next one, so a lone read waits for nobody, and under load many share one.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from redis.asyncio.cluster import RedisCluster
 
 from eros_common.redis import Valkey
+from eros_common.shortcut.piped import PipedGets
 
 _AT_ONCE: Final = 64
 _UNDER_WAY: Final = 2
 
 
-class GatheredGets:
+class Gets(Protocol):
     """``GET`` for many who ask at once."""
 
-    def __init__(self, redis: Valkey) -> None:
+    def get(self, key: str) -> Awaitable[bytes | None]:
+        """The value, or None. Raises ``redis.exceptions.RedisError`` and ``OSError``."""
+        ...
+
+
+def gets_of(redis: Valkey) -> Gets:
+    """The way that is right for where the keys are."""
+    return GatheredGets(redis) if isinstance(redis, RedisCluster) else PipedGets(redis)
+
+
+class GatheredGets:
+    """``Gets`` of a cluster."""
+
+    def __init__(self, redis: RedisCluster) -> None:
         self._redis = redis
         self._waiting: list[tuple[str, asyncio.Future[bytes | None]]] = []
         self._under_way = 0
@@ -29,7 +45,6 @@ class GatheredGets:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def get(self, key: str) -> Awaitable[bytes | None]:
-        """The value, or None. Raises ``redis.exceptions.RedisError`` and ``OSError``."""
         found: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((key, found))
         if self._under_way < _UNDER_WAY:
@@ -64,9 +79,6 @@ class GatheredGets:
     async def _values(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         if len(keys) == 1:
             return [cast("bytes | None", await self._redis.get(keys[0]))]
-        if not isinstance(self._redis, RedisCluster):
-            return cast("list[bytes | None]", await self._redis.mget(keys))
-        # Their keys are in many hash slots.
         pipeline = self._redis.pipeline()
         for key in keys:
             pipeline.get(key)
