@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pytest
 import uvloop
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from eros_common.redis import open_redis
 from eros_common.shortcut.gathering import GatheredGets, gets_of
 from eros_common.shortcut.piped import PipedGets
 from tests.integration.activity.network import Network, network_to
+from tests.integration.activity.own_valkey import own_valkey
 
 #: Longer than one piece that a socket is read in.
 LONG = bytes(range(256)) * 4096
@@ -77,6 +79,23 @@ async def test_another_database(valkey_url: str) -> None:
         assert await gets.get("only there") == b"1"
         assert await others.get("only there") is None
         await redis.delete("only there")
+
+
+async def test_a_server_that_is_no_longer_the_primary_is_left(
+    tmp_path: Path, valkey_url: str
+) -> None:
+    async with own_valkey(tmp_path, durable=False) as own, opened(own.url) as (redis, gets):
+        await redis.set("k", b"old")
+        assert await gets.get("k") == b"old"
+        host, port = urlsplit(valkey_url).netloc.rpartition("@")[2].split(":")
+        await redis.replicaof(host, port)
+        assert gets._replies is not None
+        gets._replies.primary_at = float("-inf")
+        for _ in range(2):  # by this connection, and by the next one
+            with pytest.raises(ReadOnlyError):
+                await gets.get("k")
+        await cast("Any", redis.replicaof("no", "one"))
+        assert await gets.get("k") == b"old"
 
 
 async def test_a_refused_one_is_refused_alone(valkey_url: str) -> None:

@@ -4,6 +4,9 @@ redis-py takes longer over a command than all else of a read together. It makes 
 as the URL says (TLS, user, database) and as one of its pool, which closes it in the end; what is
 asked and answered on it passes it by. What is asked in one turn of the loop is sent together, and
 answers come in the order of the questions.
+
+A server that is no longer the primary goes on answering what its successor may have dropped: it is
+left within a second, by a question that only a primary answers.
 """
 
 from __future__ import annotations
@@ -16,11 +19,14 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import InvalidResponse, ResponseError
+from redis.exceptions import InvalidResponse, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 _Found = asyncio.Future[bytes | None]
 _LINE_END: Final = b"\r\n"
+_PRIMARY_SECONDS: Final = 1.0
+_ARE_YOU_PRIMARY: Final = b"*2\r\n$3\r\nDEL\r\n$10\r\ncache:none\r\n"
+"""There is no such key."""
 
 
 class PipedGets:
@@ -90,11 +96,20 @@ class _Replies(asyncio.Protocol):
         self._waiting: deque[tuple[float, _Found]] = deque()
         self._rest = b""
         self._watch: asyncio.TimerHandle | None = None
+        self.primary_at = float("-inf")
+        """When it was asked for the last time."""
         self.ended = False
 
     def ask(self, asked: Sequence[tuple[bytes, _Found]]) -> None:
-        now = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         sent = []
+        if now - self.primary_at >= _PRIMARY_SECONDS:
+            self.primary_at = now
+            nobody: _Found = loop.create_future()
+            nobody.cancel()
+            sent.append(_ARE_YOU_PRIMARY)
+            self._waiting.append((now, nobody))
         for key, found in asked:
             sent.append(b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key))
             self._waiting.append((now, found))
@@ -116,8 +131,12 @@ class _Replies(asyncio.Protocol):
                         break
                     value = data[begin : begin + length]
             elif kind == b"-":
-                fault = ResponseError(data[at + 1 : end].decode(errors="replace"))
-            elif kind != b"_":
+                said = data[at + 1 : end].decode(errors="replace")
+                if said.startswith("READONLY"):
+                    self._end(ReadOnlyError(said))
+                    return
+                fault = ResponseError(said)
+            elif kind not in (b"_", b":"):
                 self._end(InvalidResponse(f"an answer to GET that begins with {kind!r}"))
                 return
             if not self._waiting:

@@ -16,7 +16,7 @@
 -- the next heartbeat or read sends. Reads leave what they hold to those that end after them; the last
 -- one waits for a moment in which others may begin.
 local HOLD_MS, LATE_MS, ANSWER_MS, GIVE_UP_MS = 30, 45, 250, 600
--- Longer than a read of what is cached is waited for.
+-- Longer than a read of what is cached takes.
 local READ_MS = 300
 -- If all that was wrong is that whoever sent it was hung up on: so long, whoever is awake stays so.
 local NEVER_ANSWERED_MS = math.max(GIVE_UP_MS, RECENT_MS)
