@@ -55,12 +55,18 @@ def main() -> None:
     except MeshError as error:
         _fail(str(error))
     except Exception as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            _fail(f"{error.filename}: {error.strerror}")
         # Imported only here: commands that call no service should not wait for gRPC.
         from grpc.aio import AioRpcError
 
-        if not isinstance(error, AioRpcError):
-            raise
-        _fail(error.details() or error.code().name)
+        from eros_common.postgres import DatabaseUnreachable
+
+        if isinstance(error, AioRpcError):
+            _fail(error.details() or error.code().name)
+        if isinstance(error, DatabaseUnreachable):
+            _fail(str(error))
+        raise
 
 
 def _fail(message: str) -> NoReturn:
