@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from eros.accounts.v1 import accounts_pb2
-from eros.scheduler.v1 import scheduler_pb2
+from eros.scheduler.v1 import scheduler_pb2, work_pb2
 from eros_cli.demo.cast import PHONES, gather_cast
 from eros_cli.operator import Operator
 
@@ -26,8 +26,10 @@ class World:
         self.cut_short = False
 
     async def ListJobs(self, request: scheduler_pb2.ListJobsRequest) -> Any:
-        jobs = [scheduler_pb2.Job()] * min(self.jobs, request.limit)
-        return scheduler_pb2.ListJobsResponse(jobs=jobs)
+        # Learning has a row from the first migration on.
+        jobs = [scheduler_pb2.Job(kind=work_pb2.JOB_KIND_LEARN)]
+        jobs += [scheduler_pb2.Job(kind=work_pb2.JOB_KIND_ANALYZE)] * self.jobs
+        return scheduler_pb2.ListJobsResponse(jobs=jobs[: request.limit])
 
     async def ImportAccounts(self, request: accounts_pb2.ImportAccountsRequest) -> Any:
         if self.cut_short:
