@@ -1,16 +1,18 @@
 """How often the cache had what was asked for, counted by every reader in one place.
 
 The hash ``cache:reads`` in the cache Valkey holds ``<key>:hit`` and ``<key>:miss``; what is lost
-with the cache is lost. Counted in memory and added every few seconds: a read pays an addition.
+with the cache is lost. Counted in memory and added every few seconds, and told to telemetry when
+it asks: a read pays an addition.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
+from opentelemetry.metrics import CallbackOptions, Observation
 from redis.exceptions import RedisError
 
 from eros_common import telemetry
@@ -41,32 +43,40 @@ class CacheReads:
     def __init__(self, redis: Valkey, clock: Clock) -> None:
         self._redis = redis
         self._clock = clock
-        self._counts: Counter[str] = Counter()
-        self._metric = telemetry.meter().create_counter(
-            "eros.cache.reads", unit="{read}", description="Reads of the cache"
+        self._counts: Counter[tuple[str, str]] = Counter()
+        telemetry.meter().create_observable_counter(
+            "eros.cache.reads",
+            callbacks=[self._counted],
+            unit="{read}",
+            description="Reads of the cache",
         )
 
     def note(self, key: str, *, hit: bool) -> None:
         """One read."""
-        outcome = "hit" if hit else "miss"
-        self._counts[f"{key}:{outcome}"] += 1
-        self._metric.add(1, {"key": key, "outcome": outcome})
+        self._counts[key, "hit" if hit else "miss"] += 1
 
     async def run(self) -> None:
         """Adds what was counted, for ever; a background task. An absent cache loses the counts."""
+        added: Counter[tuple[str, str]] = Counter()
         while True:
             await self._clock.sleep(FLUSH_SECONDS)
-            counts, self._counts = self._counts, Counter()
-            if not counts:
+            counts = self._counts.copy()
+            new, added = counts - added, counts
+            if not new:
                 continue
             pipeline = self._redis.pipeline(transaction=False)
-            for field, count in counts.items():
-                pipeline.hincrby(KEY, field, count)
+            for (key, outcome), count in new.items():
+                pipeline.hincrby(KEY, f"{key}:{outcome}", count)
             try:
                 await pipeline.execute()
             except (RedisError, OSError):
                 # Whoever uses the cache says that it is away.
                 continue
+
+    def _counted(self, _: CallbackOptions) -> Iterable[Observation]:
+        # By another thread, while reads go on.
+        for (key, outcome), count in self._counts.copy().items():
+            yield Observation(count, {"key": key, "outcome": outcome})
 
 
 async def read_counts(redis: Valkey) -> dict[str, Reads]:
