@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import grpc
@@ -13,7 +14,9 @@ from eros_common import logging
 from eros_common.clocks import Clock
 from eros_scheduler import wire
 from eros_scheduler.core import events as ev
+from eros_scheduler.core.model import Transition, TransitionKind
 from eros_scheduler.engine import Engine
+from eros_scheduler.incoming import Call, Incoming, Message
 from eros_scheduler.ports import JobStore, SleepSnapshot, StoreUnavailableError
 
 log = logging.get("scheduler.watch")
@@ -23,8 +26,6 @@ LONGEST_WAIT_SECONDS = 1.0
 INTRODUCED_AT_ONCE = 2000
 INTRODUCED_AGAIN_SECONDS = 5.0
 """To look them up is a walk over all job rows."""
-
-_Call = grpc.aio.UnaryStreamCall[pb.WatchTransitionsRequest, pb.WatchTransitionsResponse]
 
 
 class Watch:
@@ -77,48 +78,56 @@ class Watch:
     async def _read(self) -> None:
         """One stream until it ends or falls silent."""
         request = pb.WatchTransitionsRequest(cursor=self._cursor)
-        call: _Call = self._activity.WatchTransitions(request, wait_for_ready=True)
+        call: Call = self._activity.WatchTransitions(request, wait_for_ready=True)
+        stream = Incoming(call, self._hear, silence_seconds=self._silence)
         try:
-            while (message := await self._next(call)) is not None:
+            while (message := await stream.next()) is not None:
                 if message.snapshot:
                     self._cursor = ""
-                    self._cursor = await self._snapshot(call, message)
+                    self._cursor = await self._snapshot(stream, message)
                 else:
-                    self._tell(message)
+                    self._tell(wire.transitions(message.transitions))
                     self._cursor = message.cursor or self._cursor
         finally:
-            call.cancel()
+            await stream.close()
 
-    def _tell(self, message: pb.WatchTransitionsResponse) -> None:
-        if message.transitions:
+    def _tell(self, transitions: Sequence[Transition]) -> None:
+        if transitions:
             received_at = self._clock.wall().timestamp()
-            transitions = wire.transitions(message.transitions)
             self._engine.post(ev.Transitioned(transitions, received_at))
 
-    async def _snapshot(self, call: _Call, first: pb.WatchTransitionsResponse) -> str:
+    async def _snapshot(self, stream: Incoming, first: Message) -> str:
         """Level the job rows with everybody who sleeps; the cursor to go on from, empty if the
         stream broke off. What happens meanwhile comes in between."""
         self._engine.post(ev.SnapshotBegan())
         self._watched_since = None
-        message: pb.WatchTransitionsResponse | None = first
+        message: Message | None = first
         async with self._jobs.snapshot() as snapshot:
             while message is not None and not message.snapshot_end:
                 await self._take(message, snapshot)
-                message = await self._next(call)
+                message = await stream.next()
             if message is None:
                 return ""
             await self._take(message, snapshot)
-            awake = await snapshot.finish()
+            meanwhile = _Meanwhile(self._tell, message.cursor)
+            finishing = asyncio.create_task(snapshot.finish())
+            try:
+                await stream.while_waiting_for(finishing, meanwhile.take)
+                awake = await finishing
+            finally:
+                finishing.cancel()
+                await asyncio.gather(finishing, return_exceptions=True)
         log.info("synchronized", cursor=message.cursor)
         self._engine.post(ev.SnapshotEnded(awake))
+        self._tell(meanwhile.sleeps)
         if message.watched_since:
             self._watched_since = datetime.fromtimestamp(message.watched_since, UTC)
         self._synchronized.set()
-        return message.cursor
+        return meanwhile.cursor
 
-    async def _take(self, message: pb.WatchTransitionsResponse, snapshot: SleepSnapshot) -> None:
+    async def _take(self, message: Message, snapshot: SleepSnapshot) -> None:
         if not message.snapshot:
-            self._tell(message)
+            self._tell(wire.transitions(message.transitions))
         elif message.transitions:
             await snapshot.add(wire.transitions(message.transitions))
 
@@ -155,15 +164,7 @@ class Watch:
                 )
             )
 
-    async def _next(self, call: _Call) -> pb.WatchTransitionsResponse | None:
-        """The next message; None when the stream ended or nothing came for too long."""
-        try:
-            async with asyncio.timeout(self._silence):
-                message = await call.read()
-        except TimeoutError:
-            return None
-        if not isinstance(message, pb.WatchTransitionsResponse):
-            return None
+    def _hear(self, message: Message) -> None:
         self._heard = self._clock.monotonic()
         if self._silent:
             self._silent = False
@@ -171,10 +172,30 @@ class Watch:
         if message.HasField("paused_until"):
             until = message.paused_until.ToMicroseconds() / 1e6
             self._engine.post(ev.PauseAsked(until, message.pause_reason))
-        return message
 
     def _notice_silence(self) -> None:
         if not self._silent and self._clock.monotonic() - self._heard >= self._silence:
             self._silent = True
             log.warning("silent", seconds=self._silence)
             self._engine.post(ev.WatchSilent())
+
+
+class _Meanwhile:
+    """What came while whoever is not among a snapshot's sleepers was being woken: wakes are told at
+    once, so that nobody is given out who woke; sleeps afterwards, or they would be undone."""
+
+    def __init__(self, tell: Callable[[Sequence[Transition]], None], cursor: str) -> None:
+        self._tell = tell
+        self.cursor = cursor
+        self.sleeps: list[Transition] = []
+
+    def take(self, message: Message) -> bool:
+        """False for what begins another snapshot."""
+        if message.snapshot:
+            return False
+        transitions = wire.transitions(message.transitions)
+        asleep = [each for each in transitions if each.kind is TransitionKind.ASLEEP]
+        self._tell([each for each in transitions if each.kind is not TransitionKind.ASLEEP])
+        self.sleeps += asleep
+        self.cursor = message.cursor or self.cursor
+        return True

@@ -36,17 +36,24 @@ class World:
         self.started.set()
         self.messages: asyncio.Queue[pb.WatchTransitionsResponse] = asyncio.Queue()
         self.posted: list[type] = []
+        self.told: list[UserId] = []
+        self.cursors: list[str] = []
+        self.level = asyncio.Event()
+        self.level.set()
+        self.finishing = False
         self.touched: list[pb.TouchRequest] = []
         self.look_up = asyncio.Event()
         self.looked_up = 0
         self.away = False
+        self.torn = False
 
     async def until(self, happened: Callable[[], bool]) -> None:
         async with asyncio.timeout(20):
             while not happened():
                 await asyncio.sleep(0)
 
-    def WatchTransitions(self, *_: Any, **__: Any) -> World:
+    def WatchTransitions(self, request: pb.WatchTransitionsRequest, **_: Any) -> World:
+        self.cursors.append(request.cursor)
         return self
 
     async def read(self) -> pb.WatchTransitionsResponse:
@@ -59,12 +66,18 @@ class World:
 
     def post(self, event: ev.Event) -> None:
         self.posted.append(type(event))
+        if isinstance(event, ev.Transitioned):
+            self.told += [transition.user_id for transition in event.transitions]
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[World]:
         yield self
 
     async def finish(self) -> tuple[()]:
+        self.finishing = True
+        await self.level.wait()
+        if self.torn:
+            raise StoreUnavailableError("cut off")
         return ()
 
     async def tidy(self) -> None: ...
@@ -98,6 +111,65 @@ async def test_a_wake_behind_the_snapshot_waits_for_no_look_up() -> None:
         world.look_up.set()
         await world.until(lambda: len(world.touched) == 1)
     assert [each.at for each in world.touched[0].interactions] == [1e9]
+
+
+async def test_a_wake_waits_for_nobody_elses_and_a_sleep_for_them() -> None:
+    world = World()
+    world.level.clear()
+    both = pb.WatchTransitionsResponse()
+    both.CopyFrom(WOKE)
+    both.transitions.add(
+        user_id=person(3).bytes, kind=pb.TRANSITION_KIND_ASLEEP, at=1e9, touched_at=0
+    )
+    async with watching(world, FakeClock()):
+        await world.messages.put(SNAPSHOT)
+        await world.until(lambda: world.finishing)
+        await world.messages.put(both)
+        await world.until(lambda: world.told == [person(1)])
+        assert ev.SnapshotEnded not in world.posted
+        world.level.set()
+        await world.until(lambda: world.told == [person(1), person(3)])
+        assert world.posted.index(ev.SnapshotEnded) < len(world.posted) - 1
+        # The read that was begun meanwhile is the next one.
+        later = pb.WatchTransitionsResponse()
+        later.CopyFrom(WOKE)
+        later.transitions[0].user_id = person(4).bytes
+        await world.messages.put(later)
+        await world.until(lambda: world.told[2:] == [person(4)])
+    assert world.cursors == [""]
+
+
+async def test_a_snapshot_that_comes_meanwhile_is_taken_next() -> None:
+    world = World()
+    world.level.clear()
+    async with watching(world, FakeClock()):
+        await world.messages.put(SNAPSHOT)
+        await world.until(lambda: world.finishing)
+        await world.messages.put(SNAPSHOT)
+        await world.messages.put(WOKE)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert world.told == []
+        world.level.set()
+        await world.until(lambda: world.posted.count(ev.SnapshotEnded) == 2)
+        await world.until(lambda: world.told == [person(1)])
+
+
+async def test_after_a_snapshot_that_failed_everything_is_asked_for_again() -> None:
+    world, clock = World(), FakeClock()
+    world.level.clear()
+    async with watching(world, clock):
+        await world.messages.put(SNAPSHOT)
+        await world.until(lambda: world.finishing)
+        await world.messages.put(WOKE)
+        await world.until(lambda: world.told == [person(1)])
+        world.torn = True
+        world.level.set()
+        await clock.slept()
+        clock.advance(1)
+        await world.until(lambda: len(world.cursors) == 2)
+    assert world.cursors == ["", ""]
+    assert ev.SnapshotEnded not in world.posted
 
 
 async def test_a_look_up_that_fails_is_tried_again() -> None:
