@@ -13,12 +13,14 @@ from uuid import UUID
 import pytest
 
 from eros_common.ids import UserId
+from eros_scheduler import sql_jobs
 from eros_scheduler.core.model import Zone
 from tests.ports.scheduler.explained import (
     BATCH,
     CLAIM_PAGES,
     COMPLETE_PAGES,
     EMPTY_PAGES,
+    explained,
     explained_claim,
     explained_result,
     nodes,
@@ -238,6 +240,30 @@ async def test_a_result_reads_nobody_who_is_set_aside_where_a_sample_had_none_of
     completed = await completed_by("generic", crowd)
     assert completed["Actual Rows"] == BATCH
     assert pages(completed) <= COMPLETE_PAGES * BATCH
+
+
+async def test_a_snapshot_of_everybody_reads_the_job_rows_thrice_at_the_most(
+    crowd: PostgresStores,
+) -> None:
+    transaction = crowd.admin.transaction()
+    await transaction.start()
+    try:
+        await crowd.admin.execute(
+            "CREATE TEMP TABLE sleepers AS"
+            " SELECT user_id FROM scheduler.jobs WHERE kind = 3 AND asleep_since IS NOT NULL;"
+            " DELETE FROM sleepers WHERE ctid IN (SELECT ctid FROM sleepers LIMIT 3)"
+        )
+        # PostgreSQL guesses what is in it: it is new, as each snapshot's is.
+        woken = await explained(crowd.admin, sql_jobs.WAKE_OTHERS, NIGHT)
+        awake = await crowd.admin.fetchval(
+            "SELECT count(*) FROM scheduler.jobs"
+            " WHERE asleep_since IS NULL AND seen_at > '-infinity'"
+        )
+        size = await crowd.admin.fetchval("SELECT pg_relation_size('scheduler.jobs') / 8192")
+    finally:
+        await transaction.rollback()
+    assert awake == 3 * 4
+    assert pages(woken) <= 3.1 * size
 
 
 async def test_a_claim_of_what_another_kind_blocks_is_as_cheap(crowd: PostgresStores) -> None:
