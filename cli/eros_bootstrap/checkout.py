@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +75,13 @@ class Checkout:
     def kernel_files(self) -> list[Path]:
         """What the matching kernel is compiled from."""
         return sorted((self.root / "services/matcher/eros_matcher/kernel").glob("*.py"))
+
+    def has_packages(self) -> bool:
+        """Whether the environment's interpreter is there and finds them. The system's may be gone,
+        or another version by now, for which nothing is installed."""
+        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        found = self.venv / "lib" / version / "site-packages" / "eros.pth"
+        return os.access(self.python, os.X_OK) and found.exists()
 
     def packages_key(self) -> str:
         """Changes with the lock, with the place of the checkout and with what is importable.

@@ -17,6 +17,8 @@ from eros_bootstrap.progress import Progress, Step
 from eros_bootstrap.prune import prune
 
 _LAST_LINES = 15
+# Ends with 1 where its folder of packages is another version's.
+_FINDS = "import os, sysconfig, sys; sys.exit(not os.path.isdir(sysconfig.get_path('purelib')))"
 
 
 def install_packages(checkout: Checkout, progress: Progress) -> None:
@@ -56,12 +58,13 @@ def _ensure_environment(checkout: Checkout, progress: Progress) -> PipCommand:
 
 
 def _is_usable(checkout: Checkout) -> bool:
-    """It runs, and it was made for this place (its configuration names the folder)."""
+    """It runs, is of the version that it was made for, and was made for this place (its
+    configuration names the folder)."""
     marker = checkout.venv / ".eros-root"
     if not marker.exists() or marker.read_text() != str(checkout.root):
         return False
     try:
-        subprocess.run([checkout.python, "-I", "-c", ""], check=True, capture_output=True)
+        subprocess.run([checkout.python, "-I", "-c", _FINDS], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
         return False
     return True

@@ -22,17 +22,19 @@ def prepare(checkout: Checkout, progress: Progress) -> None:
         return
     with _alone(checkout, progress):
         # Whoever held the lock before us may have done it all.
-        if read_stamp(checkout.packages_stamp) != checkout.packages_key():
+        if not _has_packages(checkout):
             install_packages(checkout, progress)
         if read_stamp(checkout.gen_stamp) != checkout.gen_key():
             generate(checkout, progress)
 
 
 def _is_current(checkout: Checkout) -> bool:
-    return (
-        read_stamp(checkout.packages_stamp) == checkout.packages_key()
-        and read_stamp(checkout.gen_stamp) == checkout.gen_key()
-        and os.access(checkout.python, os.X_OK)
+    return _has_packages(checkout) and read_stamp(checkout.gen_stamp) == checkout.gen_key()
+
+
+def _has_packages(checkout: Checkout) -> bool:
+    return read_stamp(checkout.packages_stamp) == checkout.packages_key() and (
+        checkout.has_packages()
     )
 
 

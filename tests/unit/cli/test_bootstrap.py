@@ -27,6 +27,8 @@ def checkout(tmp_path: Path) -> Checkout:
     for lock in ("requirements.lock", "vectors.lock", "charts.lock"):
         shutil.copy(CHECKOUT / lock, root)
     (root / ".venv").symlink_to(sys.prefix)
+    # Of the same source, so they are kept: to compile them takes ten seconds a test.
+    shutil.copytree(CHECKOUT / "gen" / "eros_kernels", root / "gen" / "eros_kernels")
     return Checkout(root)
 
 
@@ -158,3 +160,36 @@ def test_a_second_preparation_waits_for_the_first(
     monkeypatch.setattr(prepare, "generate", lambda *_: steps.append("code"))
     prepare.prepare(checkout, Progress())
     assert steps == ["packages", "code"]
+
+
+@pytest.mark.parametrize("fate", ["gone", "another version"])
+def test_an_environment_whose_interpreter_was_replaced_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fate: str
+) -> None:
+    checkout = Checkout(tmp_path)
+    for lock in ("requirements.lock", "vectors.lock", "charts.lock"):
+        (tmp_path / lock).write_text("")
+    monkeypatch.setattr(packages, "_install", lambda *_: None)
+    monkeypatch.setattr(packages, "unpack_data_wheels", lambda *_: None)
+    # A bare one is quick to make, and nothing is installed.
+    monkeypatch.setattr(pip_source.importlib.util, "find_spec", lambda name: name == "venv")
+    monkeypatch.setattr(pip_source.shutil, "which", lambda _: None)
+    monkeypatch.setattr(packages, "prune", lambda *_: None)
+    monkeypatch.setattr(prepare, "generate", lambda *_: None)
+    monkeypatch.setattr(Checkout, "gen_key", lambda _: "")
+    checkout.gen.mkdir()
+    checkout.gen_stamp.touch()
+    prepare.prepare(checkout, Progress())
+    assert prepare._is_current(checkout)
+    if fate == "gone":
+        checkout.python.unlink()
+        checkout.python.symlink_to(tmp_path / "python-of-last-year")
+    else:
+        # What the system calls python3 is a newer one now.
+        (library,) = (checkout.venv / "lib").iterdir()
+        library.rename(library.with_name("python3.0"))
+    assert not prepare._is_current(checkout)
+    prepare.prepare(checkout, Progress())
+    assert prepare._is_current(checkout)
+    assert not (checkout.venv / "lib" / "python3.0").exists()
+    subprocess.run([checkout.python, "-I", "-c", ""], check=True)
