@@ -172,8 +172,8 @@ def test_an_environment_whose_interpreter_was_replaced_is_made_anew(
     monkeypatch.setattr(packages, "_install", lambda *_: None)
     monkeypatch.setattr(packages, "unpack_data_wheels", lambda *_: None)
     # A bare one is quick to make, and nothing is installed.
-    monkeypatch.setattr(pip_source.importlib.util, "find_spec", lambda name: name == "venv")
-    monkeypatch.setattr(pip_source.shutil, "which", lambda _: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "venv")
+    monkeypatch.setattr("shutil.which", lambda _: None)
     monkeypatch.setattr(packages, "prune", lambda *_: None)
     monkeypatch.setattr(prepare, "generate", lambda *_: None)
     monkeypatch.setattr(Checkout, "gen_key", lambda _: "")
