@@ -71,6 +71,7 @@ class Crowd:
         self._all = list(users)
         self._admin = self._tokens.of(users[0], "admin")
         self.people: list[_Person] = []
+        self._beyond: set[UserId] = set()
         self._refresh: list[str] = []
         self._phones: list[str] = []
         self._day = ""
@@ -97,8 +98,14 @@ class Crowd:
                     )
             finally:
                 await connection.close()
-            for path in ("/users/profile", "/matches/recommendations", "/matches/daily"):
-                await _ask(http, path, everybody)
+            await _ask(http, "/users/profile", everybody)
+            beyond = await _ask(http, "/matches/recommendations", everybody)
+            self._beyond = {
+                person.user
+                for person, answer in zip(everybody, beyond, strict=True)
+                if answer.json()["recommendations"]
+            }
+            await _ask(http, "/matches/daily", everybody)
             answers = await _ask(http, "/matches/daily", everybody)
             for person, answer in zip(everybody, answers, strict=True):
                 told = answer.json()
@@ -144,6 +151,9 @@ class Crowd:
         people = self.people[-_FEW:] if route.few else self.people
         if route.path.startswith("/assistant/conversations/"):
             people = people[:1]
+        if route.path == "/matches/recommendations":
+            # In a small crowd many have nobody beyond the daily list, and so nothing to be cached.
+            people = [person for person in people if person.user in self._beyond]
         if route.path in ("/health/detailed", "/activity/stats"):
             people = [_Person(people[0].user, self._admin, "")]
         if route.path == "/auth/logout":

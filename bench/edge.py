@@ -220,8 +220,7 @@ async def _row(
 
 async def _asked(crowd: Crowd, edge: Side, route: Route, cache: Valkey, seconds: float) -> Cost:
     """A load at the rate of routes. Where the cache is emptied before, nobody asks twice, so that
-    each answer is from the database; what they leave in the cache is counted. Who has nobody beyond
-    the daily list leaves nothing."""
+    each answer is from the database; what they leave in the cache is counted."""
     if route.emptied is None:
         return await edge.cost(crowd, route, seconds, route.per_s)
     await cache.delete(*await cache.keys(route.emptied), "none")

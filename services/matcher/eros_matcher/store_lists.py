@@ -28,6 +28,12 @@ CROSS JOIN LATERAL (
 JOIN matcher.matches m ON m.user_id = u.user_id AND m.list_date = newest.list_date
 ORDER BY m.user_id, m.rank
 """
+# The same for one, so plain that it need not be planned each time: 34 µs of the server, not 160.
+_NEWEST_DAILY = """
+SELECT * FROM matcher.matches WHERE user_id = $1 AND list_date = (
+    SELECT max(list_date) FROM matcher.matches WHERE user_id = $1 AND list_date >= $2
+) ORDER BY rank
+"""
 _CURRENT_BEYOND = """
 SELECT DISTINCT ON (user_id) * FROM matcher.recommendations
 WHERE user_id = ANY ($1) AND list_date >= $2 ORDER BY user_id, list_date DESC
@@ -69,9 +75,11 @@ class PostgresLists:
 
     async def newest(self, kind: ListKind, user: UserId, since: date) -> MatchList | None:
         """The newest list of a kind that is dated `since` or later."""
-        read = _daily if kind is ListKind.DAILY else _beyond
+        if kind is ListKind.DAILY:
+            rows = await self._pool.fetch(_NEWEST_DAILY, user, since)
+            return _daily_of(rows) if rows else None
         async with self._pool.acquire() as connection:
-            return (await read(connection, [user], since)).get(user)
+            return (await _beyond(connection, [user], since)).get(user)
 
     async def daily(self, users: Sequence[UserId], since: date) -> dict[UserId, MatchList]:
         """The newest daily list of each that is dated `since` or later."""
