@@ -20,9 +20,12 @@ ALTER TABLE matcher.models
 -- Up to when the learning of a night, from one model, reads: the same on every host that has a turn.
 CREATE TABLE matcher.learnings (
     night text PRIMARY KEY,
-    cutoff timestamptz NOT NULL
+    cutoff timestamptz NOT NULL,
+    -- What the host that learns has read, and when it had its last turn.
+    digest text,
+    turn_at timestamptz
 );
-GRANT SELECT, INSERT, DELETE ON matcher.learnings TO eros_matcher;
+GRANT SELECT, INSERT, UPDATE, DELETE ON matcher.learnings TO eros_matcher;
 
 -- What is learned from is read in this order: each pair's last word.
 CREATE INDEX actions_at ON matcher.actions (at);

@@ -153,7 +153,7 @@ async def world(postgres_url: str, cache_url: str, tmp_path: Path) -> AsyncItera
                 accounts=stub_of("worker"),
                 cache=cache,
                 clock=clock,
-                data_dir=tmp_path,
+                data_dir=settings.pop("data_dir", tmp_path),
                 **settings,
             )
 

@@ -16,6 +16,7 @@ from eros_matcher.learning import gather
 from eros_matcher.store_features import PostgresFeatures
 from eros_matcher.store_models import PostgresModels
 from eros_matcher.worker.jobs import JobKind
+from eros_matcher.worker.store_fence import StoreUnavailableError
 from tests.integration.matcher.conftest import World
 from tests.integration.matcher.town import Nights
 
@@ -115,3 +116,32 @@ async def test_the_next_turn_on_another_host_learns_from_the_same(
             await world.pool.executemany(insert, [(b, a) for a, b in pairs])
     assert found[0] == found[1]
     assert found[0]["observations"] == len(pairs)
+
+
+async def test_a_night_is_learned_where_it_began_while_it_has_turns_there(
+    world: World, tmp_path: Path
+) -> None:
+    """Each host reads profiles as they are: on another one it would begin anew, at each turn."""
+    people = world.friends(20)
+    await world.nights.whole(people, MORNING)
+    hosts = [tmp_path / name for name in ("one", "two")]
+    here, there = [(await world.work_of(data_dir=host)).source for host in hosts]
+    batch = world.nights.batch(JobKind.LEARN, [LEARNER], MORNING)
+    begun = await here.prepare(batch)
+    await world.pool.execute(
+        "UPDATE matcher.features SET birth_year = birth_year - 3 WHERE user_id = $1", people[0]
+    )
+
+    with pytest.raises(StoreUnavailableError, match="another host"):
+        await there.prepare(batch)
+    # Reading all of it is minutes of work where there are a million people.
+    assert not list(hosts[1].glob("learn.*"))
+    assert (await here.prepare(batch)).spec == begun.spec
+
+    await world.admin.execute("UPDATE matcher.learnings SET turn_at = turn_at - interval '1 hour'")
+    taken = await there.prepare(batch)
+    assert taken.spec is not None
+    assert begun.spec is not None
+    assert taken.spec.row_versions != begun.spec.row_versions
+    with pytest.raises(StoreUnavailableError, match="another host"):
+        await here.prepare(batch)

@@ -60,15 +60,18 @@ class Nights:
     async def run(self, kind: JobKind, users: Iterable[UserId], list_date: date) -> None:
         await self.keep(kind, await self.compute(kind, users, list_date))
 
+    def batch(self, kind: JobKind, users: Iterable[UserId], list_date: date) -> LeasedBatch:
+        now = self._clock.night()
+        next_due = now + timedelta(days=1)
+        leases = tuple(Lease(user, JobToken(1), next_due, list_date) for user in users)
+        return LeasedBatch(BatchId("b"), kind, 1.0, leases, now)
+
     async def compute(
         self, kind: JobKind, users: Iterable[UserId], list_date: date
     ) -> list[RowResult]:
         """The results of one batch, not yet kept; rows that fail are left out."""
-        now = self._clock.night()
-        leases = {
-            user: Lease(user, JobToken(1), now + timedelta(days=1), list_date) for user in users
-        }
-        batch = LeasedBatch(BatchId("b"), kind, 1.0, tuple(leases.values()), now)
+        batch = self.batch(kind, users, list_date)
+        leases = {lease.user_id: lease for lease in batch.leases}
         prepared = await self.work.source.prepare(batch)
         results = {} if prepared.spec is None else computed(prepared.spec)
         rows = [

@@ -57,7 +57,7 @@ async def open_work(
     await models.ensure_first(clock.wall())
     profiles = AccountsProfiles(accounts)
     markets = HostMarkets(pool, database_url, data_dir)
-    learning = HostLearning(database_url, data_dir)
+    learning = HostLearning(pool, database_url, data_dir)
     lists = PostgresLists(pool)
     features = PostgresFeatures(pool)
     source = MatcherSource(

@@ -6,9 +6,11 @@ import asyncio
 import json
 import struct
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+import asyncpg
 from pydantic import SecretStr
 
 from eros_common import logging
@@ -18,6 +20,33 @@ log = logging.get("matcher.learning")
 
 _MOST_SECONDS: Final = 900.0
 """Of gathering, and of publishing: minutes where there are a million people."""
+
+
+_ELSEWHERE_SECONDS: Final = 900.0
+"""Without a turn for so long the host that began is taken to be gone: turns are a minute long and
+at the most four apart."""
+_ELSEWHERE: Final = """
+SELECT EXISTS (
+    SELECT FROM matcher.learnings
+    WHERE night = $1 AND turn_at >= clock_timestamp() - $2 * interval '1 second'
+)
+"""
+_TAKE_TURN: Final = """
+INSERT INTO matcher.learnings AS l (night, cutoff, digest, turn_at)
+VALUES ($1, $3, $4, clock_timestamp())
+ON CONFLICT (night) DO UPDATE SET digest = excluded.digest, turn_at = excluded.turn_at
+WHERE l.digest IS NULL OR l.digest = excluded.digest
+    OR l.turn_at < clock_timestamp() - $2 * interval '1 second'
+RETURNING night
+"""
+
+
+class LearnedElsewhereError(Exception):
+    """Another host is at it. Profiles are read as they are, so what that one has learned so far
+    would be thrown away here."""
+
+    def __init__(self) -> None:
+        super().__init__("another host learns")
 
 
 class NothingGatheredError(Exception):
@@ -38,19 +67,26 @@ class Gathered:
 class HostLearning:
     """Helper processes, and the file in `data_dir` that all turns of one night share."""
 
-    def __init__(self, database_url: SecretStr, data_dir: Path) -> None:
+    def __init__(self, pool: asyncpg.Pool, database_url: SecretStr, data_dir: Path) -> None:
+        self._pool = pool
         self._database_url = database_url
         self._data_dir = data_dir
 
     async def gathered(self, night: str, model_version: int, year: int) -> Gathered:
-        """The file of this night and model, made by the first turn. Raises NothingGatheredError
-        and HelperHangsError."""
+        """The file of this night and model, made by the first turn. Raises LearnedElsewhereError,
+        NothingGatheredError and HelperHangsError."""
         name = f"learn.{night}.{model_version}"
         path = self._data_dir / name
         if not path.exists():
+            if await self._pool.fetchval(_ELSEWHERE, name, _ELSEWHERE_SECONDS):
+                raise LearnedElsewhereError
             self._data_dir.mkdir(parents=True, exist_ok=True)
             await self._run("gather", str(self._data_dir), name, str(model_version), str(year))
         meta = await asyncio.to_thread(_meta_of, path)
+        cutoff = datetime.fromisoformat(meta["cutoff"])
+        turn = (name, _ELSEWHERE_SECONDS, cutoff, meta["digest"])
+        if await self._pool.fetchval(_TAKE_TURN, *turn) is None:
+            raise LearnedElsewhereError
         return Gathered(path, meta["digest"], meta["cutoff"], meta["people"], meta["observations"])
 
     async def publish(self, year: int) -> None:

@@ -30,7 +30,7 @@ from eros_matcher.store_lists import PostgresLists
 from eros_matcher.store_models import PostgresModels
 from eros_matcher.work.advising import inputs
 from eros_matcher.work.helpers import HelperHangsError
-from eros_matcher.work.learning import HostLearning
+from eros_matcher.work.learning import HostLearning, LearnedElsewhereError
 from eros_matcher.work.markets import HostMarkets, OpenMarket
 from eros_matcher.worker.jobs import JobKind, LeasedBatch, PreparedBatch
 from eros_matcher.worker.store_fence import StoreUnavailableError
@@ -70,7 +70,7 @@ class MatcherSource:
         what accounts answers but that it is not there."""
         try:
             return await self._prepare(batch)
-        except (*postgres.AWAY, Unavailable, HelperHangsError) as error:
+        except (*postgres.AWAY, Unavailable, HelperHangsError, LearnedElsewhereError) as error:
             raise StoreUnavailableError(f"{type(error).__name__}: {error}") from error
 
     async def _prepare(self, batch: LeasedBatch) -> PreparedBatch:
