@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -144,7 +145,7 @@ class JobRows:
             )
             rows = await self._connection.fetch(
                 """UPDATE scheduler.jobs SET state = 'l', token = token + 1, owner = 'w',
-                       claimed_at = $3, lease_until = clock_timestamp() + interval '30 s'
+                       claimed_at = $3, lease_until = clock_timestamp() + interval '2 min'
                    WHERE user_id = ANY ($1::uuid[]) AND kind = $2
                    RETURNING user_id, token""",
                 users,
@@ -165,7 +166,7 @@ class JobRows:
                 for who in users
             ],
         )
-        batch.lease_until.FromMicroseconds(round((time.time() + 30) * 1e6))
+        batch.lease_until.FromMicroseconds(round((time.time() + 120) * 1e6))
         batch.night_now.FromDatetime(NIGHT)
         for job in batch.leases:
             job.next_due_at.FromDatetime(NIGHT)
@@ -177,6 +178,15 @@ class JobRows:
             "UPDATE scheduler.jobs SET checkpoint = $3 WHERE user_id = $1 AND kind = $2",
             *(who, int(kind), checkpoint),
         )
+
+    @asynccontextmanager
+    async def locked(self, who: UserId) -> AsyncIterator[None]:
+        """Whoever would write this person's rows waits until the block ends."""
+        async with self._connection.transaction():
+            await self._connection.execute(
+                "SELECT FROM scheduler.jobs WHERE user_id = $1 FOR UPDATE", who
+            )
+            yield
 
     async def take_again(self, who: UserId, kind: JobKind = JobKind.MATCH) -> None:
         """What another scheduler does when the lease has run out."""

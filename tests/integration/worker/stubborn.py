@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from eros_matcher.apart import share
 from eros_matcher.compute.layout import Word
 from eros_matcher.compute.program import BatchInput, Progress
 from eros_matcher.compute.region import ParentRegion
@@ -35,7 +36,8 @@ class StubbornProgram(SmallSteps):
 
 async def until_stuck(region: ParentRegion, pid: int) -> None:
     """Until the child has been in one turn for longer than any chunk takes, by its own CPU: that of
-    a busy machine it may not get."""
+    a busy machine it may not get, and of a very busy one it would get next to none."""
+    share(pid, 0)
     while True:
         turn, cpu = region.word(Word.TURN), process_cpu_seconds(pid)
         while region.word(Word.TURN) == turn:

@@ -155,12 +155,23 @@ async def test_a_woken_person_is_durable_and_left_and_resumes_to_the_same_bits(
 async def test_everybody_waking_at_once_costs_few_transactions(bench: Bench) -> None:
     session = await bench.session()
     await bench.running(session)
-    for number, who in enumerate(bench.users):
-        session.halt(who, nonce=f"n{number}")
-    durable, left = await session.acks(lambda durable, left: len(durable) == len(left) == ROWS)
-    assert {job.user_id for job in durable} == {who.bytes for who in bench.users}
-    assert len(left) == ROWS
-    assert bench.worker.halts.transactions <= 4
+    stranger = UserId(uuid4())
+    async with bench.jobs.locked(bench.users[0]):
+        for number, who in enumerate(bench.users):
+            session.halt(who, nonce=f"n{number}")
+        # Of whom nothing is there, which is said at once: when all before it were heard.
+        session.halt(stranger, nonce="last")
+        durable, left = await session.acks(
+            lambda durable, _: stranger.bytes in {job.user_id for job in durable}
+        )
+    everybody = ROWS + 1
+    more, more_left = await session.acks(
+        lambda more, more_left: len(durable + more) == len(left + more_left) == everybody
+    )
+    durable, left = durable + more, left + more_left
+    assert {job.user_id for job in durable} == {who.bytes for who in [*bench.users, stranger]}
+    # The one that waited for the row, and one of all who came meanwhile.
+    assert bench.worker.halts.transactions == 2
     end = await session.until("batch_end")
     assert len(end.completed) == len(end.failed) == len(end.lost) == 0
     assert await bench.jobs.results() == {}
