@@ -63,14 +63,14 @@ def write_digests(kustomization: Path, pushed: dict[str, Pushed]) -> None:
     text, jobs = _JOB.subn(rf"\g<head>{named}", text)
     if jobs != 1:
         raise MeshError(f"{kustomization} gives the migrations' job no name of its own")
-    draft = kustomization.with_name(f".{kustomization.name}.new")
-    draft.write_text(text, "utf-8")
     written = {
-        one["name"]: Pushed(one["newName"], one["digest"]) for one in yaml.safe_load(text)["images"]
+        one["name"]: Pushed(one.get("newName", ""), one.get("digest", ""))
+        for one in yaml.safe_load(text)["images"]
     }
     if written != pushed:
-        draft.unlink()
         raise MeshError(f"{kustomization} has images that are written in another way")
+    draft = kustomization.with_name(f".{kustomization.name}.new")
+    draft.write_text(text, "utf-8")
     draft.replace(kustomization)
 
 

@@ -86,3 +86,17 @@ def test_what_is_wrong_changes_nothing(
     with pytest.raises(MeshError, match=said):
         read_pushed(tmp_path, images)
     assert overlay.read_text() == PRODUCTION.read_text()
+
+
+def test_an_image_by_tag_among_them_is_refused(overlay: Path, tmp_path: Path) -> None:
+    text = overlay.read_text()
+    start = text.index("    newName: registry.example/eros/activity\n")
+    end = text.index("  - name: eros/scheduler\n")
+    overlay.write_text(f"{text[:start]}    newTag: latest\n{text[end:]}")
+    for image in images_of(overlay):
+        pushed(tmp_path, image.partition("/")[2])
+    before = overlay.read_text()
+    with pytest.raises(MeshError, match="written in another way"):
+        write_digests(overlay, read_pushed(tmp_path, images_of(overlay)))
+    assert overlay.read_text() == before
+    assert [path.name for path in overlay.parent.glob(".*")] == []
