@@ -299,7 +299,7 @@ class Worker(WorkerEnd):
         return self._random.random() < share
 
     def _offer(self, offer: do.Offer) -> None:
-        stored = offer.prepared.checkpoints
+        stored = offer.prepared.states
         assert self.core.flight is not None
         kind = JobKind(self.core.flight.kind)
         rows = [

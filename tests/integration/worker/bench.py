@@ -11,6 +11,7 @@ from eros_common.ids import UserId
 from eros_matcher.compute.layout import Word
 from eros_matcher.compute.program import BatchSpec
 from eros_matcher.worker import events as ev
+from eros_matcher.worker.checkpoints import resume_all
 from eros_matcher.worker.computing import Computing
 from eros_matcher.worker.instructions import Offer
 from eros_matcher.worker.jobs import PreparedBatch
@@ -51,9 +52,10 @@ class ChildBench:
         """Rows are the people 0, 1, 2 …"""
         stored = {user(row): data for row, data in (checkpoints or {}).items()}
         users = tuple(user(row) for row in range(spec.rows))
+        states, verdicts = resume_all(stored, users, spec)
         self.computing.offer(
             Offer(
-                prepared=PreparedBatch(spec=spec, users=users, checkpoints=stored),
+                prepared=PreparedBatch(spec=spec, users=users, states=states, verdicts=verdicts),
                 halted=frozenset(),
                 cpu_cap=cap,
             )

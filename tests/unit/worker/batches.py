@@ -42,10 +42,10 @@ def batch(
 def prepared(
     leased: LeasedBatch,
     spec: BatchSpec | None = None,
-    checkpoints: Mapping[UserId, bytes] | None = None,
+    states: Mapping[UserId, bytes] | None = None,
 ) -> PreparedBatch:
     return PreparedBatch(
         spec=spec or matrix_spec(rows=len(leased.leases), columns=128),
         users=tuple(job.user_id for job in leased.leases),
-        checkpoints=checkpoints or {},
+        states=states or {},
     )

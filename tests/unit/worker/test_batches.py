@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from eros_common.ids import UserId
 from eros_matcher.worker.batches import FILLS_MOST, BatchWork
+from eros_matcher.worker.checkpoints import Stamp, Verdict, encode
 from eros_matcher.worker.jobs import JobKind, Lease, LeasedBatch, PreparedBatch, RowResult
 from eros_matcher.worker.ports import ResultSink, Settlement
 from eros_matcher.worker.store_fence import SettledRows
@@ -22,10 +24,12 @@ RESULTS = [RowResult(lease(0), b"a"), RowResult(lease(1), b"b")]
 
 
 class Store:
-    """Row 1 was fenced; row 0 was somewhere."""
+    """Row 1 was fenced; row 0 was somewhere, and what is stored of row 1 is torn."""
 
     async def checkpoints(self, batch: LeasedBatch) -> dict[UserId, bytes]:
-        return {user(0): b"half"}
+        spec = prepared(batch).spec
+        assert spec is not None
+        return {user(0): encode(Stamp.of(spec, 0), b"half"), user(1): b"torn"}
 
     async def settle(
         self,
@@ -67,7 +71,10 @@ class SlowSink:
 async def test_what_was_computed_before_comes_with_the_input() -> None:
     leased = batch(2)
     work = BatchWork(Store(), Source(prepared(leased)), SlowSink())
-    assert await work.prepare(leased) == prepared(leased, checkpoints={user(0): b"half"})
+    assert await work.prepare(leased) == replace(
+        prepared(leased, states={user(0): b"half"}),
+        verdicts={Verdict.RESUMED: 1, Verdict.TORN: 1},
+    )
 
 
 async def test_nobody_waits_for_the_cache() -> None:

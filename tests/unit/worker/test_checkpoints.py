@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eros_matcher.worker.checkpoints import Stamp, Verdict, encode, resume, resume_all
+from tests.unit.worker.batches import user
 from tests.unit.worker.matrix_program import matrix_spec
 
 TEXT = st.text(max_size=30)
@@ -60,6 +61,7 @@ def test_a_batch_resumes_row_by_row_and_counts() -> None:
     spec = matrix_spec(rows=4, columns=10)
     good = encode(Stamp.of(spec, 0), b"state")
     too_long = encode(Stamp.of(spec, 2), b"x" * (spec.snapshot_bytes + 1))
-    states, verdicts = resume_all([good, good, too_long, None], spec)
-    assert states == [b"state", None, None, None]
+    stored = {user(0): good, user(1): good, user(2): too_long}
+    states, verdicts = resume_all(stored, [user(row) for row in range(4)], spec)
+    assert states == {user(0): b"state"}
     assert verdicts == {Verdict.RESUMED: 1, Verdict.STALE: 1, Verdict.FOREIGN: 1}

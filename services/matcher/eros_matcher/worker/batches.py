@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from eros_common import logging
+from eros_matcher.worker.checkpoints import resume_all
 from eros_matcher.worker.jobs import JobKind, Lease, LeasedBatch, PreparedBatch, RowResult
 from eros_matcher.worker.ports import BatchSource, ResultSink, Settlement
 from eros_matcher.worker.store_fence import BatchStore
@@ -32,7 +33,12 @@ class BatchWork:
         prepared = await self._source.prepare(batch)
         if prepared.spec is None:
             return prepared
-        return replace(prepared, checkpoints=await self._store.checkpoints(batch))
+        stored = await self._store.checkpoints(batch)
+        # Here, and not where halts are waited for; nor on the loop that answers the worker.
+        states, verdicts = await asyncio.to_thread(
+            resume_all, stored, prepared.users, prepared.spec
+        )
+        return replace(prepared, states=states, verdicts=verdicts)
 
     async def settle(
         self,

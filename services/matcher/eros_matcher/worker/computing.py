@@ -66,14 +66,11 @@ class Computing:
         self.child.start()
 
     def offer(self, offer: Offer) -> None:
-        """Resume from the checkpoints that hold, and let the child begin."""
+        """Go on from where people were, and let the child begin."""
         spec = offer.prepared.spec
         assert spec is not None
-        stored = offer.prepared.checkpoints
-        states, verdicts = checkpoints.resume_all(
-            [stored.get(user) for user in offer.prepared.users], spec
-        )
-        for verdict, count in verdicts.items():
+        states = offer.prepared.states
+        for verdict, count in offer.prepared.verdicts.items():
             self._count(verdict.value, count)
         self._users = offer.prepared.users
         self._rows = {user: row for row, user in enumerate(self._users)}
@@ -82,7 +79,7 @@ class Computing:
         try:
             self._number = self.child.offer(
                 spec,
-                states,
+                [states.get(user) for user in offer.prepared.users],
                 offer.cpu_cap,
                 masked=[self._rows[user] for user in offer.halted],
             )

@@ -9,6 +9,7 @@ from enum import IntEnum
 
 from eros_common.ids import BatchId, JobToken, UserId
 from eros_matcher.compute.program import BatchSpec
+from eros_matcher.worker.checkpoints import Verdict
 
 
 class JobKind(IntEnum):
@@ -91,10 +92,12 @@ class PreparedBatch:
     `users` are the people computed, in the order of the rows of `spec`. `settled` are those that
     need no computing (no longer in the market, account gone): `ResultSink.write` gets them with
     `result=None` and they are completed at once. `spec` is None when all are settled.
-    `checkpoints` are those of the people computed who have one, as stored (with its header).
+    `states` are where people go on whose stored checkpoint holds; `verdicts`, how many had one that
+    was found so.
     """
 
     spec: BatchSpec | None
     users: tuple[UserId, ...]
     settled: tuple[UserId, ...] = ()
-    checkpoints: Mapping[UserId, bytes] = field(default_factory=dict)
+    states: Mapping[UserId, bytes] = field(default_factory=dict)
+    verdicts: Mapping[Verdict, int] = field(default_factory=dict)
