@@ -12,5 +12,4 @@ async def test_in_the_morning_every_job_was_done_exactly_once() -> None:
     assert found["frozen"] == 1
     # Who lost sight of its scheduler stopped by itself.
     assert found["not_halted"] == 0
-    # A machine that is busy with other tests may hold one up; the benchmark is where all count.
-    assert found["over_bound"] <= found["halts"] / 4
+    assert found["over_bound"] == 0
