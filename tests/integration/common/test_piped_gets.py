@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +20,8 @@ from eros_common.shortcut.gathering import GatheredGets, gets_of
 from eros_common.shortcut.piped import PipedGets
 from tests.integration.activity.network import Network, network_to
 from tests.integration.activity.own_valkey import own_valkey
+from tests.support.certificates import Pair
+from tests.support.tls_front import tls_front
 
 #: Longer than one piece that a socket is read in.
 LONG = bytes(range(256)) * 4096
@@ -43,18 +45,27 @@ async def by_network(url: str, seconds: float) -> AsyncIterator[tuple[Network, P
         yield network, gets
 
 
-async def test_each_gets_their_own(valkey_url: str) -> None:
-    await _each_gets_their_own(valkey_url)
-
-
-async def test_each_gets_their_own_on_the_loop_of_the_services(
-    valkey_url: str,
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+async def test_each_gets_their_own_on_either_loop(
+    valkey_url: str, loop: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
-    def run() -> None:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_each_gets_their_own(valkey_url))
+    await asyncio.to_thread(_on, loop, valkey_url)
 
-    await asyncio.to_thread(run)
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+async def test_each_gets_their_own_by_tls(
+    valkey_url: str, tmp_path: Path, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    pair, where = Pair.fresh(), urlsplit(valkey_url)
+    (ca := tmp_path / "ca.crt").write_bytes(pair.certificate)
+    async with tls_front(valkey_url, pair, tmp_path, postgres=False) as port:
+        url = f"rediss://:{where.password}@localhost:{port}{where.path}?ssl_ca_certs={ca}"
+        await asyncio.to_thread(_on, loop, url)
+
+
+def _on(loop: Callable[[], asyncio.AbstractEventLoop], url: str) -> None:
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(_each_gets_their_own(url))
 
 
 async def _each_gets_their_own(url: str) -> None:
