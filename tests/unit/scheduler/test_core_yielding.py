@@ -103,3 +103,29 @@ def test_after_its_rest_it_goes_first_once() -> None:
     rig.pass_time(RULE.rest_seconds)
     rig.end()
     assert LEARN in kinds(one(do.Claim, rig.ready()))[:4]
+
+
+def test_whoever_turns_it_down_leaves_it_to_others_for_a_while() -> None:
+    """The host that began to learn has it, and others give it back at once. Whoever does is free
+    first, and would have it again before anybody else hears of it."""
+    rig = Rig()
+    learning(rig)
+    rig.pass_time(1)
+    rig.end(completed=0)
+    again = one(do.Claim, rig.ready())
+    assert set(kinds(again)) == set(PERSONAL)
+    rig.claimed(again, row(1))
+    rig.connect(W2, kinds=EVERYTHING)
+    assert kinds(one(do.Claim, rig.ready(W2)))[0] is LEARN, "it has had no turn yet"
+    rig.pass_time(rig.core.state.settings.ageing_seconds)
+    rig.end()
+    assert LEARN in kinds(one(do.Claim, rig.ready()))
+
+
+def test_a_turn_that_was_halted_is_not_turned_down() -> None:
+    rig = Rig()
+    learning(rig)
+    one(do.SendHalt, rig.post(an.AsleepKnown(0.0)))
+    rig.end(completed=0)  # before what it says of the halt
+    rig.post(an.AsleepKnown(1.0))
+    assert kinds(one(do.Claim, rig.ready()))[-1] is LEARN

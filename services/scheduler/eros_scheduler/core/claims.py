@@ -9,7 +9,7 @@ from eros_scheduler.core.answers import Claimed, ClaimFailed
 from eros_scheduler.core.instructions import Attempt, Claim, Leased, Release, SendLease
 from eros_scheduler.core.model import ClaimId, HeldJob, JobKind, LeasedRow, Now
 from eros_scheduler.core.state import Claiming, Lease, State, Worker
-from eros_scheduler.core.yielding import begin_turn, may_start
+from eros_scheduler.core.yielding import begin_turn, may_start, turned_down
 
 
 def claim_for_idle(state: State, now: Now) -> None:
@@ -37,7 +37,13 @@ def order(state: State, worker: Worker, now: Now) -> list[JobKind]:
     smallest, because whoever is done with one kind is at once ripe for a deeper one.
     """
     rules = state.settings.rules
-    kinds = [kind for kind in rules if kind in worker.kinds and may_start(state, kind)]
+    kinds = [
+        kind
+        for kind in rules
+        if kind in worker.kinds
+        and may_start(state, kind)
+        and not turned_down(state, worker, kind, now)
+    ]
 
     def rank(kind: JobKind) -> tuple[bool, float, bool, int]:
         rule = rules[kind]

@@ -68,6 +68,8 @@ class Worker:
     batches_done: int = 0
     turn_until: float = math.inf
     """When its batch makes room for others; monotonic seconds."""
+    turned_down: dict[JobKind, float] = field(default_factory=dict)
+    """When it gave nobody's work back without a beginning; monotonic seconds."""
 
     @property
     def idle(self) -> bool:

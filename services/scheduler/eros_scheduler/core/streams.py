@@ -133,7 +133,7 @@ def ended(state: State, event: BatchEnded, now: Now) -> None:
         tally.failed += event.failed
         tally.batches += 1
         tally.batch_seconds += event.seconds
-        state.tried[worker.kind] = now.mono
+        yielding.ended(state, worker, event.completed + event.failed, now)
     worker.leases = {}
     worker.batch_id = worker.kind = None
     worker.batch_size = 0

@@ -38,6 +38,27 @@ def asleep_known(state: State, event: AsleepKnown, now: Now) -> None:
             _yield(state, worker, now)
 
 
+def turned_down(state: State, worker: Worker, kind: JobKind, now: Now) -> bool:
+    """Whether it is others who are to be asked: a host that has another's work gives it back at
+    once, is free first, and would have it again before anybody else could."""
+    at = worker.turned_down.get(kind)
+    return at is not None and now.mono < at + state.settings.ageing_seconds
+
+
+def ended(state: State, worker: Worker, settled: int, now: Now) -> None:
+    """Its batch is over, and so many rows of it are settled."""
+    rule = _rule(state, worker)
+    if worker.kind is None or rule is None:
+        return
+    state.tried[worker.kind] = now.mono
+    if rule.rest_seconds == 0 or settled:
+        return
+    if any(not lease.halting for lease in worker.leases.values()):  # not halted, and not done
+        worker.turned_down[worker.kind] = now.mono
+        # That was no turn: whoever is free next is asked.
+        state.tried[worker.kind] = -math.inf
+
+
 def begin_turn(state: State, worker: Worker, now: Now) -> None:
     """The worker has a batch, or says so."""
     rule = _rule(state, worker)
