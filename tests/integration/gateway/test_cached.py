@@ -20,6 +20,7 @@ from eros_common.ids import UserId
 from eros_common.logging import request_id
 from eros_common.shortcut import ReadPort
 from eros_common.shortcut.printing import printer
+from eros_gateway import render
 from tests.integration.gateway.backends import Backends
 from tests.integration.gateway.edge import API, Answer, Edge, open_edge
 
@@ -241,3 +242,57 @@ async def test_without_a_read_port_every_read_is_a_call(tmp_path: Path) -> None:
         edge.backends.answers["GetDailyMatches"] = ANSWER
         answer = await edge.call("GET", DAILY)
         assert (answer.status, json.loads(answer.body)["source"]) == (200, "cache")
+
+
+async def test_of_reads_that_nobody_waits_for_any_more_nothing_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script is not told of who hangs up, and a gateway lives for months."""
+    read, told = render._resource, '["etag"] = found["etag"]'
+
+    def telling(name: str) -> str:
+        text = read(name)
+        if name == "lua/cached.lua":
+            assert text.count(told) == 1
+            count = (
+                "(function() local n = 0 for _ in pairs(under_way) do n = n + 1 end return n end)"
+            )
+            return text.replace(told, f'{told}, ["x-under-way"] = tostring({count}())')
+        return text.replace("READ_MS = 300", "READ_MS = 1")
+
+    monkeypatch.setattr(render, "_resource", telling)
+    backends, came, left = Backends(), asyncio.Event(), asyncio.Event()
+    waits = True
+
+    async def daily(_user: UserId, _query: str) -> bytes:
+        came.set()
+        try:
+            while waits:
+                await asyncio.sleep(60)
+        finally:
+            left.set()
+        return PRINT(ANSWER)
+
+    reads = {f"{METHODS}/GetDailyMatches": daily}
+    port = ReadPort("127.0.0.1:0", reads, backends.tokens.auth())
+    await port.start()
+    await port.serving()
+    where = f"127.0.0.1:{port.port}"
+    async with (
+        backends.running(),
+        open_edge(tmp_path, backends, matcher_reads_address=where) as edge,
+    ):
+        head = "\r\n".join(f"{name}: {value}" for name, value in edge.bearer().items())
+        for _ in range(20):
+            came.clear()
+            left.clear()
+            _, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+            writer.write(f"GET {DAILY} HTTP/1.1\r\nhost: x\r\n{head}\r\n\r\n".encode())
+            await came.wait()
+            writer.transport.abort()
+            await left.wait()
+        waits = False
+        async with asyncio.timeout(10):
+            while (await edge.call("GET", DAILY)).headers["x-under-way"] != "0":
+                await asyncio.sleep(0.01)
+    await port.stop(0)

@@ -63,8 +63,8 @@ local awaited = false
 local refused = false
 -- Whether somebody would have sent more while others were on their way.
 local behind = false
--- How many reads came, and when those began that may be on their way.
-local reads, under_way = 0, {}
+-- How many reads came, when those began that may be on their way, and since when that is so.
+local reads, under_way, looked_at = 0, {}, 0
 
 -- A clock that was set back makes what was long ago, not what lasts for ever.
 local function since(now, instant)
@@ -187,6 +187,13 @@ local function is_late(now)
 end
 
 local function read_begins(now)
+  -- Those whose client hung up do not end: they would stay, where nothing is held that is asked for.
+  if since(now, looked_at) >= READ_MS then
+    looked_at = now
+    for read, begun in pairs(under_way) do
+      if since(now, begun) >= READ_MS then under_way[read] = nil end
+    end
+  end
   reads = reads + 1
   under_way[reads] = now
   return reads
