@@ -55,8 +55,6 @@ def ended(state: State, worker: Worker, settled: int, now: Now) -> None:
         return
     if any(not lease.halting for lease in worker.leases.values()):  # not halted, and not done
         worker.turned_down[worker.kind] = now.mono
-        # That was no turn: whoever is free next is asked.
-        state.tried[worker.kind] = -math.inf
 
 
 def begin_turn(state: State, worker: Worker, now: Now) -> None:
