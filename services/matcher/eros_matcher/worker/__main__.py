@@ -33,6 +33,7 @@ async def compose(app: App[WorkerSettings]) -> None:
             size=1,
             unused_seconds=0,
             leaves_nothing=True,
+            plans_once=True,
         )
     )
     metrics = LearnMetrics()
