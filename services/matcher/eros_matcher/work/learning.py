@@ -22,9 +22,10 @@ _MOST_SECONDS: Final = 900.0
 """Of gathering, and of publishing: minutes where there are a million people."""
 
 
-_ELSEWHERE_SECONDS: Final = 900.0
-"""Without a turn for so long the host that began is taken to be gone: turns are a minute long and
-at the most four apart."""
+_ELSEWHERE_SECONDS: Final = 3600.0
+"""Without a turn for so long the host that began is taken to be gone. Where everybody is busy, a
+turn is tried every three minutes, by whoever is free: one of ten hosts misses all of an hour's once
+in eight times."""
 _ELSEWHERE: Final = """
 SELECT EXISTS (
     SELECT FROM matcher.learnings
