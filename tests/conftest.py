@@ -3,6 +3,7 @@
 | fixture | scope | |
 |---|---|---|
 | `postgres_url` | module | a migrated, empty database of the module's own |
+| `admin` | function | a connection to that database which sees all |
 | `valkey_url` | function | the session's Valkey, emptied before the test |
 | `valkey_cluster_url` | function | a Valkey Cluster of three primaries, emptied before the test |
 | `postgres_server_url` | session | the server itself, as its administrator |
@@ -20,6 +21,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import asyncpg
 import httpx
 import hypothesis
 import pytest
@@ -76,6 +78,16 @@ async def postgres_url(postgres_server_url: str) -> AsyncIterator[str]:
     name = f"test_{next(_database_numbers)}"
     async with fresh_database(postgres_server_url, name) as url:
         yield url
+
+
+@pytest.fixture
+async def admin(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """Sees all that is stored, and who waits."""
+    connection = await asyncpg.connect(postgres_url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 @pytest.fixture

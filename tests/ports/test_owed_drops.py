@@ -86,16 +86,6 @@ async def pool(postgres_url: str, case: Case) -> AsyncIterator[asyncpg.Pool]:
         yield opened
 
 
-@pytest.fixture
-async def admin(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
-    """Sees who waits."""
-    connection = await asyncpg.connect(postgres_url)
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
 async def test_what_is_owed_again_meanwhile_is_owed_still(
     pool: asyncpg.Pool, admin: asyncpg.Connection, case: Case
 ) -> None:

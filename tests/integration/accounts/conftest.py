@@ -7,9 +7,6 @@ import pytest
 
 from eros_common.redis import Valkey, open_redis
 from tests.integration.accounts.service import Accounts, Starter
-from tests.ports.accounts.conftest import admin
-
-__all__ = ["accounts", "admin", "starter"]
 
 
 @pytest.fixture

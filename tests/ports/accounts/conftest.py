@@ -34,16 +34,6 @@ def profiles(database: Database) -> PostgresProfiles:
     return PostgresProfiles(database)
 
 
-@pytest.fixture
-async def admin(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
-    """Sees all that is stored."""
-    connection = await asyncpg.connect(postgres_url)
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
 @pytest.fixture(params=["valkey", "cluster"])
 def cache_url(request: pytest.FixtureRequest) -> str:
     name = "valkey_url" if request.param == "valkey" else "valkey_cluster_url"
