@@ -132,9 +132,8 @@ end
 local function others_will(now)
   if awaited then return true end
   if since(now, held_at) >= HOLD_MS then return false end
-  for read, begun in pairs(under_way) do
+  for _, begun in pairs(under_way) do
     if since(now, begun) < READ_MS then return true end
-    under_way[read] = nil
   end
   return false
 end
@@ -187,7 +186,7 @@ local function is_late(now)
 end
 
 local function read_begins(now)
-  -- Those whose client hung up do not end: they would stay, where nothing is held that is asked for.
+  -- Those whose client hung up do not end, and would stay.
   if since(now, looked_at) >= READ_MS then
     looked_at = now
     for read, begun in pairs(under_way) do
